@@ -1,0 +1,78 @@
+"""The seam between places and formats: a read-only tree of files."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import BinaryIO, Protocol
+
+from envguard.model.digest import Digest
+from envguard.model.errors import LimitError
+
+
+class Kind(StrEnum):
+    """What a name in a tree is. Sockets, devices and pipes are ``OTHER`` and never opened."""
+
+    FILE = "file"
+    FOLDER = "folder"
+    LINK = "link"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One name of a folder. *size* is in bytes; *target* is a link's text as written."""
+
+    name: str
+    kind: Kind
+    size: int = 0
+    executable: bool = False
+    target: str | None = None
+
+
+class Files(Protocol):
+    """A read-only tree. Paths are relative, with ``/``; ``""`` is the root itself.
+
+    Implementations resolve links inside the tree themselves, never leave the tree, and raise
+    `UnreadableError` for what is absent, is no regular file, or changed while it was read.
+    """
+
+    def scan(self, folder: str) -> list[Entry]:
+        """The names in *folder*, sorted by name; empty when the folder does not exist."""
+        ...
+
+    def stat(self, path: str) -> Entry | None:
+        """What *path* is, after following links inside the tree; ``None`` when absent."""
+        ...
+
+    def open(self, path: str) -> BinaryIO:
+        """The bytes of a regular file, from its start."""
+        ...
+
+    def digest(self, path: str) -> Digest:
+        """The sha256 of a regular file."""
+        ...
+
+
+def join(folder: str, name: str) -> str:
+    """``folder/name``, where the root folder is the empty string."""
+    return f"{folder}/{name}" if folder else name
+
+
+def read(files: Files, path: str, *, limit: int = 64 << 20) -> bytes:
+    """The whole of a small file; `LimitError` above *limit* bytes."""
+    with files.open(path) as stream:
+        data = stream.read(limit + 1)
+    if len(data) > limit:
+        raise LimitError("file is too large", where=path, expected=f"at most {limit} bytes")
+    return data
+
+
+def walk(
+    files: Files, folder: str = "", *, enter: Callable[[str], bool] = lambda path: True
+) -> Iterator[tuple[str, Entry]]:
+    """Every path below *folder* with its entry, sorted; links are listed, not followed."""
+    for entry in files.scan(folder):
+        path = join(folder, entry.name)
+        yield path, entry
+        if entry.kind is Kind.FOLDER and enter(path):
+            yield from walk(files, path, enter=enter)
