@@ -72,6 +72,24 @@ class Gap:
     fix: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """What two environments differ in. *not_compared* are areas with the reason why not."""
+
+    before: str
+    after: str
+    findings: tuple[Finding, ...]
+    gaps: tuple[Gap, ...]
+    not_compared: tuple[tuple[Area, str], ...]
+    packages: int
+    """How many packages were looked at on both sides together, each name once."""
+
+    @property
+    def equal(self) -> bool:
+        """Whether nothing at all was found and everything was seen."""
+        return not self.findings and not self.gaps
+
+
 class Outcome(StrEnum):
     """The four answers of a verdict."""
 

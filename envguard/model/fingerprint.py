@@ -24,11 +24,14 @@ class Identity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GitState:
-    """The revision that the model was fingerprinted at; *remote* carries no credentials."""
+    """The revision that the model was fingerprinted at; *remote* carries no credentials.
+
+    *dirty* is ``None`` where looking would run a filter that the repository itself configures.
+    """
 
     commit: str
     branch: str | None
-    dirty: bool
+    dirty: bool | None
     remote: str | None = None
 
 

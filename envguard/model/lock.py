@@ -164,5 +164,9 @@ def _with_best_archive(package: Package, tags: "list[Tag]", source: str) -> Pack
 
 
 def wheel_build(filename: str) -> str:
-    """The build and compatibility tags of a wheel's name: what follows name and version."""
-    return "-".join(filename.removesuffix(".whl").split("-")[2:])
+    """The build and tags of a wheel's name, as one text: what follows name and version.
+
+    Compressed tag sets are sorted, because an installed WHEEL lists the same tags in any order.
+    """
+    parts = filename.removesuffix(".whl").split("-")[2:]
+    return "-".join(".".join(sorted(part.split("."))) for part in parts)

@@ -73,7 +73,7 @@ class Package:
 
     *build* tells apart builds of one version: the wheel's build number and tags
     (``cp311-cp311-manylinux_2_17_x86_64``) or conda's build string. *content* is the digest over
-    what the package installs (see `envguard.formats.record`; ``None``: not known). *requires* are its
+    what it installs (see `envguard.formats.record`; ``None``: not known). *requires* are its
     ``Requires-Dist`` fields as written, *modules* the top-level names that it makes importable.
     """
 

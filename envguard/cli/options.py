@@ -1,0 +1,54 @@
+"""The options that commands share, and what they make of them."""
+
+import os
+import shutil
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from envguard import storage
+from envguard.reports.text import Screen
+
+
+class ReportFormat(StrEnum):
+    """How a result is shown."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+Format = Annotated[
+    ReportFormat, typer.Option("--format", "-f", help="Show the result as a table or as JSON.")
+]
+ReportFile = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="FILE", help="Write the result here, not to stdout."),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show nothing but errors.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Tell every step on stderr.")]
+Offline = Annotated[
+    bool, typer.Option("--offline", help="Use the vault only; what is not in it is a gap.")
+]
+AllowIncomplete = Annotated[
+    bool,
+    typer.Option("--allow-incomplete", help="Exit 0 although something could not be seen."),
+]
+
+
+def screen(output: Path | None = None) -> Screen:
+    """The screen that stdout is: 80 columns without colour when it is no terminal."""
+    if output is not None or not sys.stdout.isatty():
+        return Screen()
+    plain = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
+    return Screen(width=min(shutil.get_terminal_size().columns, 120), colour=not plain)
+
+
+def emit(text: str, output: Path | None) -> None:
+    """Write a result to *output*, or to stdout."""
+    if output is None:
+        typer.echo(text)
+    else:
+        storage.write(output, text.encode() + b"\n")

@@ -1,0 +1,67 @@
+"""How bad a difference is when nobody configured anything: a small, argued default.
+
+====================  ========  ==========================================================
+difference            severity  because
+====================  ========  ==========================================================
+package version       error     another version is other code
+package missing       error     an import fails, or takes another path
+package content       error     the same version with other bytes is other code
+package build         warning   other compiled code of the same source (another wheel)
+package extra         warning   it can shadow a module, or be found by a plug-in lookup
+ ... pip, setuptools  note      ``python -m venv`` puts them there; who needs them locks them
+package origin        warning   the same version from elsewhere may be a fork
+Python 3.x            error     other language and other ABI
+Python 3.x.y          warning   fixes change behaviour, rarely answers
+implementation, ABI   error     compiled packages do not fit
+operating system      error     other compiled code
+architecture          error     other compiled code, other floating-point kernels
+C library family      error     wheels for one do not run on the other
+C library version     note      what a wheel needs of it is checked where it is installed
+distribution          note      Python packages do not depend on it
+====================  ========  ==========================================================
+
+With a model, what it does not need is lowered one step.
+"""
+
+from dataclasses import replace
+
+from envguard.model.findings import Area, Change, Finding, Severity
+
+_PACKAGES = {
+    Change.VERSION: Severity.ERROR,
+    Change.MISSING: Severity.ERROR,
+    Change.CONTENT: Severity.ERROR,
+    Change.BUILD: Severity.WARNING,
+    Change.EXTRA: Severity.WARNING,
+    Change.ORIGIN: Severity.WARNING,
+}
+_SEEDS = frozenset({"pip", "setuptools", "wheel"})
+_FIELDS = {
+    "python": Severity.ERROR,
+    "python patch": Severity.WARNING,
+    "implementation": Severity.ERROR,
+    "abi": Severity.ERROR,
+    "operating system": Severity.ERROR,
+    "architecture": Severity.ERROR,
+    "libc": Severity.ERROR,
+    "libc version": Severity.NOTE,
+    "distribution": Severity.NOTE,
+}
+
+
+def severity(area: Area, change: Change, subject: str) -> Severity:
+    """The default severity of one difference."""
+    if area is not Area.PACKAGES:
+        return _FIELDS.get(subject, Severity.WARNING)
+    if change is Change.EXTRA and subject in _SEEDS:
+        return Severity.NOTE
+    return _PACKAGES[change]
+
+
+def judged_for_model(finding: Finding, needed: frozenset[str]) -> Finding:
+    """*finding* with whether a model that needs the packages *needed* cares about it."""
+    if finding.area is not Area.PACKAGES:
+        return replace(finding, needed=True)
+    if finding.subject in needed:
+        return replace(finding, needed=True)
+    return replace(finding, needed=False, severity=finding.severity.lowered())

@@ -1,0 +1,135 @@
+"""The local Docker engine: images are loaded into it, and read out of it without running any."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from envguard.images.archive import image_in, write_archive
+from envguard.images.archive_files import ArchiveFiles
+from envguard.images.blobs import StoredImage
+from envguard.images.image import Image
+from envguard.model.digest import Digest
+from envguard.model.errors import ToolError, UnreadableError
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+_PIECE = 1 << 20
+
+
+def available() -> str | None:
+    """The version of the engine that answers, or ``None``."""
+    try:
+        with _client() as client:
+            return str(client.version()["Version"])
+    except ToolError:
+        return None
+
+
+def has_image(name: str) -> bool:
+    """Whether the engine has the image *name* (tag, image ID). Raises `ToolError`."""
+    with _client() as client:
+        from docker.errors import ImageNotFound
+
+        try:
+            client.images.get(name)
+        except ImageNotFound:
+            return False
+        return True
+
+
+def load(archive: BinaryIO) -> Digest:
+    """Load the one image of *archive* into the engine; gives its image ID. Raises `ToolError`."""
+    # An iterator makes the client stream; a file it would try to measure.
+    pieces = cast("BinaryIO", iter(lambda: archive.read(_PIECE), b""))
+    with _client() as client:
+        images = client.images.load(pieces)
+        if len(images) != 1:
+            raise ToolError(f"the Docker engine loaded {len(images)} images, not one")
+        return Digest.parse(str(images[0].id))
+
+
+def load_image(image: Image, *, reference: str | None = None) -> Digest:
+    """Load *image* into the engine as *reference*, streamed; gives its image ID.
+
+    Raises `ToolError`, and whatever `write_archive` raises for an image that is not whole.
+    """
+    read_end, write_end = os.pipe()
+
+    def write() -> None:
+        with os.fdopen(write_end, "wb", buffering=_PIECE) as sink:
+            write_archive(image, sink, reference=reference)
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(write)
+        try:
+            with os.fdopen(read_end, "rb", buffering=0) as stream:
+                loaded = load(stream)
+        except ToolError as error:
+            # The engine complains about a cut archive; why it was cut is the better answer.
+            cause = writing.exception()
+            if cause and not isinstance(cause, BrokenPipeError):
+                raise cause from error
+            raise
+        writing.result()
+    return loaded
+
+
+def open_daemon_image(name: str) -> StoredImage:
+    """The image *name* (tag, image ID) of the engine, saved to a file that vanishes by itself.
+
+    Nothing is run. Raises `UnreadableError` when the engine has no such image, `ToolError` when
+    no engine answers.
+    """
+    with _client() as client, tempfile.TemporaryFile(prefix="envguard-image-") as saved:
+        from docker.errors import ImageNotFound
+
+        try:
+            image_id = str(client.images.get(name).id)
+            for data in client.api.get_image(image_id):
+                saved.write(data)
+        except ImageNotFound as error:
+            raise UnreadableError(
+                "the Docker engine has no such image",
+                where=name,
+                hint=f"docker pull {name}, or name the image as `docker image ls` shows it",
+            ) from error
+        saved.flush()
+        files = ArchiveFiles(os.dup(saved.fileno()), name)
+    return image_in(files)
+
+
+@contextmanager
+def _client() -> "Iterator[DockerClient]":
+    """A client of the engine; everything that goes wrong with it becomes a `ToolError`."""
+    try:
+        import docker
+        import requests
+    except ImportError as error:
+        raise ToolError(
+            "the Docker engine needs the docker package",
+            hint="pip install 'envguard-ml[docker]'",
+        ) from error
+    try:
+        client = docker.from_env(timeout=600)
+    except docker.errors.DockerException as error:
+        raise _unreachable(error) from error
+    try:
+        yield client
+    except (docker.errors.DockerException, requests.RequestException) as error:
+        if isinstance(error, requests.ConnectionError):
+            raise _unreachable(error) from error
+        raise ToolError(f"the Docker engine failed: {error}") from error
+    finally:
+        client.close()
+
+
+def _unreachable(error: Exception) -> ToolError:
+    return ToolError(
+        f"no Docker engine answers: {error}",
+        where=os.environ.get("DOCKER_HOST", "the local socket"),
+        hint="start Docker or set DOCKER_HOST; an image archive or layout needs no engine",
+    )

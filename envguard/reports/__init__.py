@@ -1,0 +1,1 @@
+"""How results are shown: plain text for people, JSON for programs. Values in, text out."""

@@ -1,0 +1,81 @@
+"""A comparison of two environments for people: worst first, readable at 80 columns."""
+
+from envguard.model.findings import Comparison, Finding, Gap, Severity
+from envguard.reports.text import Screen, clean, plural
+
+_COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
+_DETAILS = 10
+
+
+def render(comparison: Comparison, screen: Screen, *, model: str | None = None) -> list[str]:
+    """The lines of the report; *model* names the model whose needs decided the severities."""
+    lines = [screen.style(f"{clean(comparison.before)} -> {clean(comparison.after)}", "bold")]
+    if model:
+        lines.append(f"judged for the model {clean(model)}")
+    lines.append("")
+    for finding in comparison.findings:
+        lines += _finding(finding, screen, with_model=model is not None)
+    if comparison.gaps:
+        lines += [screen.style("Not seen", "bold")]
+        for (why, fix), gaps in _by_reason(comparison.gaps).items():
+            lines += _gaps(why, fix, gaps, screen)
+    for reason, areas in _not_compared(comparison).items():
+        lines += screen.wrap(f"not compared: {', '.join(areas)} ({clean(reason)})", 0)
+    if comparison.findings or comparison.gaps or comparison.not_compared:
+        lines.append("")
+    lines.append(_summary(comparison, screen))
+    return lines
+
+
+def _finding(finding: Finding, screen: Screen, *, with_model: bool) -> list[str]:
+    label = screen.style(f"{finding.severity:<7}", _COLOURS[finding.severity])
+    change = f"{clean(finding.before or 'none')} -> {clean(finding.after or 'none')}"
+    head = f"{label}  {screen.style(clean(finding.subject), 'bold')}  {change}"
+    reason = finding.reason
+    if with_model:
+        reason += "; the model needs it" if finding.needed else "; the model does not need it"
+    lines = [head, *screen.wrap(clean(reason), 9)]
+    lines += [f"           {clean(detail)}" for detail in finding.details[:_DETAILS]]
+    if len(finding.details) > _DETAILS:
+        lines.append(f"           and {plural(len(finding.details) - _DETAILS, 'more file')}")
+    if finding.fix:
+        lines += screen.wrap(f"fix: {clean(finding.fix)}", 9)
+    return lines
+
+
+def _by_reason(gaps: tuple[Gap, ...]) -> dict[tuple[str, str | None], list[Gap]]:
+    grouped: dict[tuple[str, str | None], list[Gap]] = {}
+    for gap in gaps:
+        grouped.setdefault((gap.reason, gap.fix), []).append(gap)
+    return grouped
+
+
+def _gaps(reason: str, fix: str | None, gaps: list[Gap], screen: Screen) -> list[str]:
+    subjects = ", ".join(clean(gap.subject) for gap in gaps[:_DETAILS])
+    if len(gaps) > _DETAILS:
+        subjects += f" and {len(gaps) - _DETAILS} more"
+    lines = [*screen.wrap(subjects, 2), *screen.wrap(clean(reason), 4)]
+    return lines + (screen.wrap(f"fix: {clean(fix)}", 4) if fix else [])
+
+
+def _not_compared(comparison: Comparison) -> dict[str, list[str]]:
+    grouped: dict[str, list[str]] = {}
+    for area, reason in comparison.not_compared:
+        grouped.setdefault(reason, []).append(area)
+    return grouped
+
+
+def _summary(comparison: Comparison, screen: Screen) -> str:
+    looked = f"{plural(comparison.packages, 'package')} compared"
+    if comparison.equal:
+        return screen.style("equal", "green") + f": {looked}"
+    counts = [
+        plural(sum(finding.severity is severity for finding in comparison.findings), severity)
+        for severity in (Severity.ERROR, Severity.WARNING, Severity.NOTE)
+        if any(finding.severity is severity for finding in comparison.findings)
+    ]
+    if comparison.gaps:
+        counts.append(plural(len(comparison.gaps), "gap"))
+    word = "different" if comparison.findings else "unknown"
+    colour = "red" if comparison.findings else "yellow"
+    return screen.style(word, colour) + f": {', '.join(counts)}; {looked}"

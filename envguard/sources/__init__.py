@@ -1,0 +1,1 @@
+"""Locator text -> place + reader -> a model value: where places and formats meet."""

@@ -1,0 +1,122 @@
+"""The two sides of a comparison: each an environment, or a lock that becomes one for a target."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from envguard.compare.packages import same_version
+from envguard.formats.record import InstalledFile
+from envguard.formats.site_packages import installed_files
+from envguard.model.artifact import Artifact
+from envguard.model.environment import Environment
+from envguard.model.lock import Lock
+from envguard.model.package import Package
+from envguard.model.target import Target
+from envguard.sources import reading
+from envguard.sources.contents import wheel_files, with_contents
+from envguard.sources.locators import FingerprintFile, Located, LockFile
+from envguard.sources.reading import Access, Tree
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stated:
+    """A side that states one environment; *tree* where its files can be looked at."""
+
+    environment: Environment
+    tree: Tree | None = None
+    artifact: Artifact | None = None
+
+    @property
+    def target(self) -> Target | None:
+        """The Python and platform that it is, where it says so."""
+        says = self.environment.interpreter.value and self.environment.platform.value
+        return Target.of(self.environment) if says else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Locked:
+    """A side that is an environment only once a target is known; *folder* is where it lies."""
+
+    lock: Lock
+    folder: Path
+
+
+Side = Stated | Locked
+
+
+def open_side(located: Located, access: Access, *, source: str) -> Side:
+    """Read one side; `UsageError` for a model, which has no environment of its own."""
+    match located:
+        case LockFile(path=path):
+            return Locked(lock=reading.lock(located), folder=path.parent)
+        case FingerprintFile(path=path):
+            recorded = reading.fingerprint(path)
+            return Stated(environment=recorded.environment, artifact=recorded.artifact)
+        case place:
+            environment, tree = reading.look(place, access, source=source)
+            return Stated(environment=environment, tree=tree)
+
+
+def matched(
+    before: Side, after: Side, access: Access, *, contents: bool
+) -> tuple[Environment, Environment]:
+    """Both sides as environments for one target: that of the side which states one.
+
+    With *contents*, the wheels of a lock are fetched where the other side has bytes to compare.
+    """
+    target = _target(before) or _target(after) or reading.this_target()
+    old, new = _selected(before, target), _selected(after, target)
+    if contents and isinstance(before, Locked):
+        old = with_contents(old, before.folder, access, only=_comparable(old, new))
+    if contents and isinstance(after, Locked):
+        new = with_contents(new, after.folder, access, only=_comparable(new, old))
+    return old, new
+
+
+def file_differences(
+    before: tuple[Side, Package], after: tuple[Side, Package], access: Access
+) -> tuple[str, ...]:
+    """The files in which two builds of a package differ, as far as both can be looked into."""
+    old, new = (
+        {file.path: file for file in _files(side, package, access)}
+        for side, package in (before, after)
+    )
+    if not old or not new:
+        return ()
+    return tuple(
+        f"{path.removeprefix('lib/')} ({_kind(path, old, new)})"
+        for path in sorted(old.keys() | new.keys())
+        if old.get(path) != new.get(path)
+    )
+
+
+def _target(side: Side) -> Target | None:
+    return side.target if isinstance(side, Stated) else None
+
+
+def _selected(side: Side, target: Target) -> Environment:
+    return side.environment if isinstance(side, Stated) else side.lock.select(target)
+
+
+def _comparable(locked: Environment, other: Environment) -> set[str]:
+    """The packages whose content the other side knows and no archive digest decides."""
+    others = {package.name: package for package in other.packages.value or ()}
+    return {
+        package.name
+        for package in locked.packages.value or ()
+        if (found := others.get(package.name))
+        and found.content is not None
+        and not found.archives
+        and same_version(package.version, found.version)
+    }
+
+
+def _files(side: Side, package: Package, access: Access) -> tuple[InstalledFile, ...]:
+    if isinstance(side, Stated) and side.tree is not None:
+        return installed_files(side.tree.files, side.tree.prefix, package.name)
+    return wheel_files(package, access)
+
+
+def _kind(path: str, old: dict[str, InstalledFile], new: dict[str, InstalledFile]) -> str:
+    if path not in old:
+        return "added"
+    return "removed" if path not in new else "changed"

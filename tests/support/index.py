@@ -1,0 +1,187 @@
+"""A package index on loopback (PEP 503, PEP 691, PEP 700) over a folder of small wheels."""
+
+import base64
+import hashlib
+import json
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+from packaging.utils import canonicalize_name
+
+JSON = "application/vnd.pypi.simple.v1+json"
+
+
+def make_wheel(
+    folder: Path,
+    name: str,
+    version: str,
+    *,
+    tag: str = "py3-none-any",
+    requires: Iterable[str] = (),
+    requires_python: str | None = None,
+) -> Path:
+    """Write a small, valid wheel of one module and return its path; the same bytes every time."""
+    module = name.replace("-", "_")
+    path = folder / f"{module}-{version}-{tag}.whl"
+    info = f"{module}-{version}.dist-info"
+    headers = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
+    headers += [f"Requires-Python: {requires_python}"] if requires_python else []
+    headers += [f"Requires-Dist: {requirement}" for requirement in requires]
+    files = {
+        f"{module}.py": f"__version__ = {version!r}\n",
+        f"{info}/METADATA": "\n".join([*headers, ""]),
+        f"{info}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n",
+    }
+    rows = [f"{name},{_record_hash(text)},{len(text)}\n" for name, text in files.items()]
+    files[f"{info}/RECORD"] = "".join([*rows, f"{info}/RECORD,,\n"])
+    with zipfile.ZipFile(path, "w") as archive:
+        for member, text in files.items():
+            archive.writestr(zipfile.ZipInfo(member), text)
+    return path
+
+
+@dataclass(kw_only=True)
+class LoopbackIndex:
+    """A running index; *requests* are the paths that were asked for, in order."""
+
+    folder: Path
+    url: str = ""
+    requests: list[str] = field(default_factory=list)
+    credentials: tuple[str, str] | None = None
+    uploaded: Mapping[str, str] = field(default_factory=dict)
+    """Upload times (RFC 3339) by file name; 2020 for the others."""
+
+    @property
+    def authority(self) -> str:
+        """``127.0.0.1:port``."""
+        return self.url.removeprefix("http://").removesuffix("/simple/")
+
+    @property
+    def secret_url(self) -> str:
+        """The URL with the credentials in it."""
+        user, password = self.credentials or ("", "")
+        return f"http://{user}:{password}@{self.authority}/simple/"
+
+    def files(self, project: str) -> list[Path]:
+        """The wheels of *project* (normalised name)."""
+        return [
+            path
+            for path in sorted(self.folder.glob("*.whl"))
+            if canonicalize_name(path.name.partition("-")[0]) == project
+        ]
+
+    def page(self, project: str) -> dict[str, object]:
+        """The PEP 691 page of *project*."""
+        files = [
+            {
+                "filename": path.name,
+                "url": f"/files/{path.name}",
+                "hashes": {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()},
+                "size": path.stat().st_size,
+                "upload-time": self.uploaded.get(path.name, "2020-01-01T00:00:00Z"),
+            }
+            for path in self.files(project)
+        ]
+        versions = sorted({path.name.split("-")[1] for path in self.files(project)})
+        return {
+            "meta": {"api-version": "1.1"},
+            "name": project,
+            "versions": versions,
+            "files": files,
+        }
+
+
+@contextmanager
+def serving(
+    folder: Path,
+    *,
+    credentials: tuple[str, str] | None = None,
+    uploaded: Mapping[str, str] | None = None,
+) -> Iterator[LoopbackIndex]:
+    """Serve the wheels in *folder*, to those with *credentials* only when there are some."""
+    index = LoopbackIndex(folder=folder, credentials=credentials, uploaded=uploaded or {})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(index))
+    index.url = f"http://127.0.0.1:{server.server_port}/simple/"
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield index
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _record_hash(text: str) -> str:
+    raw = hashlib.sha256(text.encode()).digest()
+    return "sha256=" + base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def _handler(index: LoopbackIndex) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            index.requests.append(self.path)
+            if not self._allowed():
+                self._answer(401, b"", "text/plain", {"WWW-Authenticate": 'Basic realm="index"'})
+                return
+            match self.path.split("?")[0].strip("/").split("/"):
+                case ["simple", project] if index.files(project):
+                    self._page(project)
+                case ["files", name] if (index.folder / name).is_file():
+                    self._file((index.folder / name).read_bytes())
+                case _:
+                    self._answer(404, b"", "text/plain")
+
+        def _allowed(self) -> bool:
+            if index.credentials is None:
+                return True
+            expected = base64.b64encode(":".join(index.credentials).encode()).decode()
+            return self.headers.get("Authorization") == f"Basic {expected}"
+
+        def _page(self, project: str) -> None:
+            if JSON in self.headers.get("Accept", ""):
+                self._answer(200, json.dumps(index.page(project)).encode(), JSON)
+                return
+            links = "".join(
+                f'<a href="/files/{path.name}#sha256='
+                f'{hashlib.sha256(path.read_bytes()).hexdigest()}">{path.name}</a>\n'
+                for path in index.files(project)
+            )
+            self._answer(200, f"<!DOCTYPE html><html><body>{links}".encode(), "text/html")
+
+        def _file(self, data: bytes) -> None:
+            """A file, or the part of it that a range asks for (uv reads metadata that way)."""
+            asked = self.headers.get("Range", "")
+            if not asked.startswith("bytes="):
+                self._answer(200, data, "application/zip", {"Accept-Ranges": "bytes"})
+                return
+            first, _, last = asked.removeprefix("bytes=").partition("-")
+            start = int(first) if first else max(0, len(data) - int(last))
+            end = min(int(last), len(data) - 1) if first and last else len(data) - 1
+            span = {"Content-Range": f"bytes {start}-{end}/{len(data)}"}
+            self._answer(206, data[start : end + 1], "application/zip", span)
+
+        do_HEAD = do_GET
+
+        def _answer(
+            self, status: int, body: bytes, kind: str, more: Mapping[str, str] | None = None
+        ) -> None:
+            self.send_response(status)
+            for name, value in {"Content-Type": kind, **(more or {})}.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Silent: tests read `LoopbackIndex.requests`."""
+
+    return Handler

@@ -1,0 +1,174 @@
+"""Two environments against each other."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from envguard.compare.environments import compare
+from envguard.compare.packages import Depth
+from envguard.model.environment import Environment, Section
+from envguard.model.findings import Area, Change, Finding, Severity
+from envguard.model.package import Index, LocalFolder
+from tests.support.packages import INTERPRETER, PLATFORM, environment, package, pinned
+
+
+def only(before: Environment, after: Environment, depth: Depth = Depth.CONTENT) -> Finding:
+    result = compare(before, after, depth=depth)
+    assert len(result.findings) == 1, result
+    return result.findings[0]
+
+
+def test_the_same_environment_is_equal() -> None:
+    here = environment(package("numpy"), package("scipy"))
+    result = compare(here, replace(here, source="there"))
+    assert result.equal
+    assert result.packages == 2
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "change", "severity"),
+    [
+        (package("numpy", "1.26.4"), package("numpy", "2.2.6"), Change.VERSION, Severity.ERROR),
+        (package("numpy"), package("numpy", content="b"), Change.CONTENT, Severity.ERROR),
+        (package("numpy"), None, Change.MISSING, Severity.ERROR),
+        (None, package("numpy"), Change.EXTRA, Severity.WARNING),
+        (None, package("pip"), Change.EXTRA, Severity.NOTE),
+        (
+            package("numpy", build="cp311-cp311-manylinux_2_17_x86_64"),
+            package("numpy", build="cp311-cp311-linux_x86_64"),
+            Change.BUILD,
+            Severity.WARNING,
+        ),
+        (
+            package("numpy", origin=Index(url="https://index.example/simple")),
+            package("numpy", origin=LocalFolder(url="file:///src/numpy")),
+            Change.ORIGIN,
+            Severity.WARNING,
+        ),
+    ],
+)
+def test_each_kind_of_difference_has_its_severity(before, after, change, severity) -> None:
+    found = only(
+        environment(*filter(None, [before])), environment(*filter(None, [after]), source="there")
+    )
+    assert (found.change, found.severity) == (change, severity)
+
+
+def test_one_version_written_in_two_ways_is_one_version() -> None:
+    assert compare(environment(package("a", "1.0")), environment(package("a", "1.0.0"))).equal
+
+
+def test_a_local_version_is_another_version() -> None:
+    found = only(environment(package("torch", "2.1.0+cu121")), environment(package("torch", "2.1.0")))
+    assert found.change is Change.VERSION
+
+
+def test_depth_decides_how_deep() -> None:
+    before, after = environment(package("a")), environment(package("a", content="b"))
+    assert compare(before, after, depth=Depth.VERSION).equal
+    assert compare(before, after, depth=Depth.BUILD).equal
+    assert not compare(before, after, depth=Depth.CONTENT).equal
+
+
+def test_content_that_one_side_does_not_know_is_a_gap_and_never_equal() -> None:
+    result = compare(environment(package("a")), environment(package("a", content=None)))
+    assert not result.findings
+    assert [gap.subject for gap in result.gaps] == ["a 1.0"]
+    assert not result.equal
+
+
+def test_two_locks_are_compared_by_their_archives() -> None:
+    assert compare(environment(pinned("a")), environment(pinned("a"))).equal
+    changed = only(environment(pinned("a")), environment(pinned("a", archive="b")))
+    assert changed.change is Change.CONTENT
+
+
+def test_a_file_changed_in_place_is_found_and_named() -> None:
+    broken = package("a", content="b", modified=("lib/a/core.py",))
+    found = only(environment(package("a")), environment(broken))
+    assert found.change is Change.CONTENT
+    assert found.details == ("lib/a/core.py",)
+
+
+def test_a_changed_script_that_content_leaves_out_is_found_too() -> None:
+    found = only(environment(package("a")), environment(package("a", modified=("scripts/a",))))
+    assert found.details == ("scripts/a",)
+
+
+@pytest.mark.parametrize(
+    ("change", "subject", "severity"),
+    [
+        ({"version": "3.12.1"}, "python", Severity.ERROR),
+        ({"version": "3.11.9"}, "python patch", Severity.WARNING),
+        ({"implementation": "pypy"}, "implementation", Severity.ERROR),
+        ({"free_threaded": True}, "build flags", Severity.WARNING),
+    ],
+)
+def test_interpreters(change, subject, severity) -> None:
+    other = environment(interpreter=Section.seen(replace(INTERPRETER, **change)))
+    found = only(environment(), other)
+    assert (found.area, found.subject, found.severity) == (Area.INTERPRETER, subject, severity)
+
+
+def test_a_patch_version_that_is_not_stated_is_no_difference() -> None:
+    vague = environment(interpreter=Section.seen(replace(INTERPRETER, version="3.11")))
+    assert compare(environment(), vague).equal
+
+
+def test_platforms() -> None:
+    other = environment(platform=Section.seen(replace(PLATFORM, machine="aarch64")))
+    assert only(environment(), other).severity is Severity.ERROR
+
+
+def test_a_section_seen_in_part_is_a_gap() -> None:
+    partial = environment(packages=Section.partly((), "two site folders could not be read"))
+    assert [gap.reason for gap in compare(environment(), partial).gaps] == [
+        "two site folders could not be read"
+    ]
+
+
+def test_an_unseen_section_is_not_compared_and_said_so() -> None:
+    blind = environment(interpreter=Section.unseen("a requirements file names no Python"))
+    result = compare(environment(), blind)
+    assert (Area.INTERPRETER, "a requirements file names no Python") in result.not_compared
+    assert result.equal
+
+
+def test_unseen_packages_are_a_gap() -> None:
+    blind = environment(package("a"), packages=Section.unseen("locked archive"))
+    assert compare(environment(package("a")), blind).gaps
+
+
+packages = st.lists(
+    st.builds(
+        package,
+        st.sampled_from(["numpy", "scipy", "joblib", "pip"]),
+        st.sampled_from(["1.0", "1.0.0", "2.0"]),
+        st.sampled_from(["a", "b", None]),
+    ),
+    unique_by=lambda item: item.name,
+).map(lambda items: environment(*items))
+
+
+@given(packages)
+def test_an_environment_differs_from_itself_in_nothing(here) -> None:
+    assert not compare(here, here).findings
+
+
+@given(packages, packages)
+def test_both_directions_find_the_same_subjects(before, after) -> None:
+    forth, back = compare(before, after), compare(after, before)
+    assert {item.subject for item in forth.findings} == {item.subject for item in back.findings}
+    assert {gap.subject.split()[0] for gap in forth.gaps} == {
+        gap.subject.split()[0] for gap in back.gaps
+    }
+
+
+@given(packages, packages)
+def test_equal_means_that_all_contents_are_known_and_the_same(before, after) -> None:
+    if compare(before, after).equal:
+        contents = [{p.name: p.content for p in side.packages.value or ()} for side in (before, after)]
+        assert contents[0] == contents[1]
+        assert None not in contents[0].values()

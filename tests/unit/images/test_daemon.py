@@ -1,0 +1,81 @@
+import io
+import subprocess
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from envguard.images import daemon
+from envguard.images.archive import write_archive
+from envguard.images.config import Runtime
+from envguard.images.layer import LayerFile, LayerFolder, LayerLink
+from envguard.images.tree import ImageFiles
+from envguard.model.errors import IntegrityError, ToolError, UnreadableError
+from envguard.model.files import read, walk
+from tests.support.images import buffered, image_of_layers
+
+IMAGE = image_of_layers(
+    [LayerFile(path="etc/os-release", source=b"ID=test"), LayerLink(path="link", target="etc")],
+    [LayerFile(path="opt/data", source=bytes(range(256)) * 5000), LayerFolder(path="empty")],
+    runtime=Runtime(env=("PATH=/bin",), labels={"test": "envguard"}, command=("x",)),
+)
+
+
+@pytest.fixture
+def name() -> Iterator[str]:
+    name = f"envguard-test:{uuid.uuid4().hex}"
+    yield name
+    subprocess.run(["docker", "image", "rm", "--force", name], capture_output=True)
+
+
+@pytest.mark.docker
+def test_an_image_survives_the_engine(name: str) -> None:
+    assert daemon.available()
+    assert not daemon.has_image(name)
+    assert daemon.load_image(IMAGE, reference=name) == IMAGE.manifest.config.digest
+    assert daemon.has_image(name)
+    image = daemon.open_daemon_image(name)
+    assert image.config == IMAGE.config
+    files = ImageFiles(image, cached=False)
+    expected = ImageFiles(IMAGE, cached=False)
+    assert list(walk(files)) == list(walk(expected))
+    assert read(files, "link/os-release") == b"ID=test"
+    assert files.digest("opt/data") == expected.digest("opt/data")
+
+
+@pytest.mark.docker
+def test_an_archive_is_loaded_as_a_stream(name: str) -> None:
+    sink = io.BytesIO()
+    write_archive(IMAGE, sink, reference=name)
+    sink.seek(0)
+    assert daemon.load(sink) == IMAGE.manifest.config.digest
+    assert daemon.has_image(name)
+
+
+@pytest.mark.docker
+def test_why_an_image_could_not_be_loaded_is_said(name: str) -> None:
+    damaged = replace(IMAGE, open_layer=lambda digest: buffered(b"damaged"))
+    with pytest.raises(IntegrityError):
+        daemon.load_image(damaged, reference=name)
+    with pytest.raises(ToolError, match="Docker engine"):
+        daemon.load(io.BytesIO(b"no archive"))
+    assert not daemon.has_image(name)
+
+
+@pytest.mark.docker
+def test_an_absent_image_is_named(name: str) -> None:
+    with pytest.raises(UnreadableError, match="no such image") as caught:
+        daemon.open_daemon_image(name)
+    assert caught.value.where == name
+
+
+def test_no_engine_is_a_typed_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
+    assert daemon.available() is None
+    for operation in (daemon.has_image, daemon.open_daemon_image):
+        with pytest.raises(ToolError, match="no Docker engine answers") as caught:
+            operation("any")
+        assert caught.value.hint
+    with pytest.raises(ToolError, match="no Docker engine answers"):
+        daemon.load_image(IMAGE)
