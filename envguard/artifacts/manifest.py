@@ -41,9 +41,14 @@ def build(
 
 
 def digest(entries: Iterable[ManifestEntry]) -> Digest:
-    """The digest over *entries* in any order (see the module's text for its definition)."""
+    """The digest over *entries* in any order (see the module's text for its definition).
+
+    Raises `UnreadableError` for a path with a NUL, which no file system has but an archive may.
+    """
     hasher = hashlib.sha256(b"envguard-manifest-v1\n")
     for entry in sorted(entries, key=lambda entry: entry.path):
+        if "\0" in entry.path:
+            raise UnreadableError("the file's name has a NUL", where=repr(entry.path))
         mark = "x" if entry.executable else "-"
         line = f"{entry.path}\0{mark}\0{entry.size}\0{entry.digest.hex}\n"
         hasher.update(line.encode())

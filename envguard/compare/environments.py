@@ -9,9 +9,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from envguard.compare import policy
-from envguard.compare.packages import Depth, FileDifferences, compare_package, pair
+from envguard.compare.packages import (
+    Depth,
+    FileDifferences,
+    compare_package,
+    pair,
+    without_seeds,
+)
 from envguard.model.environment import Coverage, Environment, Interpreter, Platform, Section
-from envguard.model.findings import Area, Change, Comparison, Finding, Gap
+from envguard.model.findings import Area, Change, Comparison, Finding, Gap, NotCompared
 
 
 def compare(
@@ -28,7 +34,7 @@ def compare(
         findings += _interpreters(before.interpreter.value, after.interpreter.value)
     if before.platform.value and after.platform.value:
         findings += _platforms(before.platform.value, after.platform.value)
-    pairs = pair(before.packages.value or (), after.packages.value or ())
+    pairs, seeds = without_seeds(pair(before.packages.value or (), after.packages.value or ()))
     if before.packages.value is None or after.packages.value is None:
         gaps.append(_packages_unseen(before, after))
     else:
@@ -43,7 +49,7 @@ def compare(
         after=after.source,
         findings=tuple(sorted(findings, key=order)),
         gaps=tuple(dict.fromkeys(gaps)),
-        not_compared=tuple(_not_compared(before, after)),
+        not_compared=(*seeds, *_not_compared(before, after)),
         packages=len(pairs),
     )
 
@@ -60,12 +66,13 @@ def _own_gaps(environment: Environment) -> Iterator[Gap]:
             yield Gap(area=area, subject=environment.source, reason=section.reason or "")
 
 
-def _not_compared(before: Environment, after: Environment) -> Iterator[tuple[Area, str]]:
+def _not_compared(before: Environment, after: Environment) -> Iterator[NotCompared]:
     """The areas, packages aside, that a side does not state."""
     old, new = _sections(before), _sections(after)
     for area in (area for area in old if area is not Area.PACKAGES):
         if old[area].value is None or new[area].value is None:
-            yield area, old[area].reason or new[area].reason or "not stated"
+            reason = old[area].reason or new[area].reason or "not stated"
+            yield NotCompared(area=area, subject=area, reason=reason)
 
 
 def _sections(environment: Environment) -> dict[Area, Section[Any]]:

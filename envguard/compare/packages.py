@@ -1,10 +1,11 @@
 """Two sides' packages against each other: by version, by build, by content."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from enum import IntEnum
 
 from envguard.compare import policy
-from envguard.model.findings import Area, Change, Finding, Gap
+from envguard.model.findings import Area, Change, Finding, Gap, NotCompared
 from envguard.model.package import Index, Package
 
 FileDifferences = Callable[[Package, Package], tuple[str, ...]]
@@ -19,13 +20,45 @@ class Depth(IntEnum):
     CONTENT = 3
 
 
-def pair(
-    before: Sequence[Package], after: Sequence[Package]
-) -> list[tuple[Package | None, Package | None]]:
+Pair = tuple[Package | None, Package | None]
+
+_SEEDS = frozenset({"pip", "setuptools", "wheel"})
+_REQUIRED_NAME = re.compile(r"[A-Za-z0-9._-]+")
+
+
+def pair(before: Sequence[Package], after: Sequence[Package]) -> list[Pair]:
     """The packages of both sides by ecosystem and name, sorted."""
     old = {(package.ecosystem, package.name): package for package in before}
     new = {(package.ecosystem, package.name): package for package in after}
     return [(old.get(key), new.get(key)) for key in sorted(old.keys() | new.keys())]
+
+
+def without_seeds(pairs: Sequence[Pair]) -> tuple[list[Pair], list[NotCompared]]:
+    """*pairs* without installers that one side alone has and nothing requires.
+
+    ``python -m venv`` puts pip (and setuptools, before Python 3.12) into every environment,
+    ``uv venv`` does not, and no lock of an application names them. Where both sides have one, or
+    a package requires it, it is compared like any other.
+    """
+    required = {
+        match[0].lower()
+        for both in pairs
+        for package in both
+        if package
+        for text in package.requires
+        if (match := _REQUIRED_NAME.match(text)) and "extra ==" not in text
+    }
+    kept: list[Pair] = []
+    left_out: list[NotCompared] = []
+    for before, after in pairs:
+        only = after if before is None else before if after is None else None
+        if only and only.name in _SEEDS and only.name not in required:
+            reason = "an installer that one side alone has, and nothing requires it"
+            subject = f"{only.name} {only.version}"
+            left_out.append(NotCompared(area=Area.PACKAGES, subject=subject, reason=reason))
+        else:
+            kept.append((before, after))
+    return kept, left_out
 
 
 def compare_package(
@@ -90,11 +123,12 @@ def _contents(before: Package, after: Package, files: FileDifferences) -> Iterat
     modified = tuple(dict.fromkeys(before.modified + after.modified))
     if before.content and after.content and before.content != after.content:
         old, new = f"content {before.content.short}", f"content {after.content.short}"
-        reason = "the same version with other bytes"
+        changed_in_place = "files were changed after they were installed"
+        reason = changed_in_place if modified else "the same version with other bytes"
         details = files(before, after) or modified
         yield _finding(Change.CONTENT, before, old, new, reason, details)
     elif modified:
-        reason = "installed files are not those that were installed"
+        reason = "files were changed after they were installed"
         changed = f"{len(modified)} changed"
         yield _finding(Change.CONTENT, before, "as installed", changed, reason, modified)
     if before.content is None or after.content is None:

@@ -8,7 +8,6 @@ package missing       error     an import fails, or takes another path
 package content       error     the same version with other bytes is other code
 package build         warning   other compiled code of the same source (another wheel)
 package extra         warning   it can shadow a module, or be found by a plug-in lookup
- ... pip, setuptools  note      ``python -m venv`` puts them there; who needs them locks them
 package origin        warning   the same version from elsewhere may be a fork
 Python 3.x            error     other language and other ABI
 Python 3.x.y          warning   fixes change behaviour, rarely answers
@@ -35,7 +34,6 @@ _PACKAGES = {
     Change.EXTRA: Severity.WARNING,
     Change.ORIGIN: Severity.WARNING,
 }
-_SEEDS = frozenset({"pip", "setuptools", "wheel"})
 _FIELDS = {
     "python": Severity.ERROR,
     "python patch": Severity.WARNING,
@@ -50,11 +48,9 @@ _FIELDS = {
 
 
 def severity(area: Area, change: Change, subject: str) -> Severity:
-    """The default severity of one difference."""
+    """The default severity of one difference; *subject* is a field's name, or a package's."""
     if area is not Area.PACKAGES:
         return _FIELDS.get(subject, Severity.WARNING)
-    if change is Change.EXTRA and subject in _SEEDS:
-        return Severity.NOTE
     return _PACKAGES[change]
 
 

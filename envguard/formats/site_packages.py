@@ -90,9 +90,10 @@ def _interpreter(
     if installation is None and settings is not None:
         reason = f"the base {settings.home} is not there: as pyvenv.cfg states it"
         return Section.partly(interpreter, reason), ()
+    strangers = _strangers(files, prefix, interpreter)
     if interpreter.version == interpreter.minor:
-        return Section.partly(interpreter, "no file states the patch version"), ()
-    return Section.seen(interpreter), _strangers(files, prefix, interpreter)
+        return Section.partly(interpreter, "no file states the patch version"), strangers
+    return Section.seen(interpreter), strangers
 
 
 def _strangers(files: Files, prefix: str, interpreter: Interpreter) -> tuple[Gap, ...]:

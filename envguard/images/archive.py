@@ -15,12 +15,13 @@ from typing import BinaryIO
 
 from envguard.images import tar
 from envguard.images.archive_files import ArchiveFiles
-from envguard.images.blobs import BUFFER_SIZE, StoredImage, stored_image
+from envguard.images.blobs import StoredImage, stored_image
 from envguard.images.descriptor import ImagePlatform
 from envguard.images.docker_archive import check_same, saved_image
 from envguard.images.image import MANIFEST_LIMIT, Image
 from envguard.images.index import Index
 from envguard.images.layout import MARKER, blobs_of, check_marker, index_of
+from envguard.images.streams import BUFFER_SIZE
 from envguard.model.digest import Digest
 from envguard.model.errors import UnreadableError
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from envguard.images.blobs import BUFFER_SIZE
+from envguard.images.streams import BUFFER_SIZE
 from envguard.images.tar_reader import TarEntry, TarKind, TarReader
 from envguard.model.errors import LimitError, UnreadableError
 

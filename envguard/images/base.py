@@ -69,6 +69,7 @@ def read_base(
         real: command
         for command in reversed(commands)
         if is_file(files, real := follow(command, target_of).path)
+        and not posixpath.basename(real).startswith("python2")
     }
     if len(found) != 1:
         raise _not_one(source, path, python, found)

@@ -1,11 +1,13 @@
 """The local Docker engine: images are loaded into it, and read out of it without running any."""
 
 import os
+import re
+import socket
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO
 
 from envguard.images.archive import image_in, write_archive
 from envguard.images.archive_files import ArchiveFiles
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 _PIECE = 1 << 20
+_COMPLAINTS = ("error", "message")
+_SOCKET = "unix:///var/run/docker.sock"
 
 
 def available() -> str | None:
@@ -43,13 +47,21 @@ def has_image(name: str) -> bool:
 
 def load(archive: BinaryIO) -> Digest:
     """Load the one image of *archive* into the engine; gives its image ID. Raises `ToolError`."""
-    # An iterator makes the client stream; a file it would try to measure.
-    pieces = cast("BinaryIO", iter(lambda: archive.read(_PIECE), b""))
     with _client() as client:
-        images = client.images.load(pieces)
-        if len(images) != 1:
-            raise ToolError(f"the Docker engine loaded {len(images)} images, not one")
-        return Digest.parse(str(images[0].id))
+        # An iterator makes the client stream; a file it would try to measure. The answer is read
+        # to its end whatever it says, since the SDK closes no connection that it left half read.
+        pieces = iter(lambda: archive.read(_PIECE), b"")
+        answers = list(client.api.load_image(pieces))  # type: ignore[no-untyped-call]
+        told = "".join(str(answer.get("stream", "")) for answer in answers)
+        loaded = re.findall(r"^Loaded image(?: ID)?: (\S+)$", told, re.MULTILINE)
+        errors = [str(answer[key]) for answer in answers for key in answer if key in _COMPLAINTS]
+        if errors or len(loaded) != 1:
+            raise ToolError(
+                f"the Docker engine failed: {'; '.join(errors) or 'it did not load one image'}",
+                expected="one image",
+                found=", ".join(loaded) or "none",
+            )
+        return Digest.parse(str(client.images.get(loaded[0]).id))
 
 
 def load_image(image: Image, *, reference: str | None = None) -> Digest:
@@ -113,6 +125,7 @@ def _client() -> "Iterator[DockerClient]":
             "the Docker engine needs the docker package",
             hint="pip install 'envguard-ml[docker]'",
         ) from error
+    _knock()
     try:
         client = docker.from_env(timeout=600)
     except docker.errors.DockerException as error:
@@ -127,9 +140,21 @@ def _client() -> "Iterator[DockerClient]":
         client.close()
 
 
+def _knock() -> None:
+    """Connect to the engine's socket once: the SDK leaves sockets open where nobody answers."""
+    scheme, _, path = os.environ.get("DOCKER_HOST", _SOCKET).partition("://")
+    if scheme != "unix":
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(path)
+        except OSError as error:
+            raise _unreachable(error) from error
+
+
 def _unreachable(error: Exception) -> ToolError:
     return ToolError(
         f"no Docker engine answers: {error}",
-        where=os.environ.get("DOCKER_HOST", "the local socket"),
+        where=os.environ.get("DOCKER_HOST", _SOCKET),
         hint="start Docker or set DOCKER_HOST; an image archive or layout needs no engine",
     )

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from envguard.images.archive_files import ArchiveFiles
-from envguard.images.blobs import BUFFER_SIZE, StoredImage, image_of
+from envguard.images.blobs import StoredImage, image_of
 from envguard.images.config import CONFIG_LIMIT, ImageConfig
 from envguard.images.descriptor import Descriptor, ImagePlatform
 from envguard.images.documents import Fields, decode_list
 from envguard.images.gzip_members import Compression
 from envguard.images.image import MANIFEST_LIMIT, OCI_CONFIG, Manifest
+from envguard.images.streams import BUFFER_SIZE
 from envguard.model.digest import Digest
 from envguard.model.errors import IntegrityError, UnreadableError, UsageError
 

@@ -12,7 +12,7 @@ import struct
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import IO, BinaryIO, NamedTuple
+from typing import IO, NamedTuple
 
 from envguard.model.errors import LimitError, UnreadableError
 
@@ -82,7 +82,7 @@ class PackageObject:
         return frozenset({self.path.rpartition("/")[2], self.elf.soname or ""} - {""})
 
 
-def read_elf(stream: BinaryIO, source: str) -> Elf | None:
+def read_elf(stream: IO[bytes], source: str) -> Elf | None:
     """The object in *stream*, which stands at its start; ``None`` when it is no ELF file.
 
     A stream without cheap random access (a pipe, a compressed member) is spooled first.
@@ -103,13 +103,13 @@ def read_elf(stream: BinaryIO, source: str) -> Elf | None:
         raise UnreadableError(f"cannot be read: {error.strerror or error}", where=source) from error
 
 
-def _seeks_cheaply(stream: BinaryIO) -> bool:
+def _seeks_cheaply(stream: IO[bytes]) -> bool:
     """A compressed member can seek too, by inflating from its start each time: not cheap."""
     cheap = (io.BytesIO, io.FileIO, io.BufferedReader, io.BufferedRandom)
     return isinstance(stream, cheap) and stream.seekable()
 
 
-def _copy(stream: BinaryIO, spool: IO[bytes], source: str) -> None:
+def _copy(stream: IO[bytes], spool: IO[bytes], source: str) -> None:
     size = 0
     while chunk := stream.read(1 << 20):
         size += len(chunk)

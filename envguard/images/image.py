@@ -14,6 +14,7 @@ from typing import BinaryIO, Protocol
 from envguard.images.config import History, ImageConfig, Runtime
 from envguard.images.descriptor import DESCRIPTOR_FIELDS, Descriptor, ImagePlatform, descriptor
 from envguard.images.documents import Fields, decode, encode
+from envguard.images.streams import verified
 from envguard.model.digest import Digest
 from envguard.model.errors import UnreadableError
 
@@ -160,7 +161,8 @@ class NewImage:
             return io.BytesIO(self.manifest.encode())
         if digest == self.manifest.config.digest:
             return io.BytesIO(self.config.encode())
-        return self.open_layer(digest)
+        size = {layer.digest: layer.size for layer in self.manifest.layers}.get(digest)
+        return verified(self.open_layer(digest), digest, size=size, where=f"new image {digest}")
 
 
 def new_image(

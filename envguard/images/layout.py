@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from envguard import storage
-from envguard.images.blobs import BUFFER_SIZE, StoredImage, stored_image
+from envguard.images.blobs import StoredImage, stored_image
 from envguard.images.descriptor import Descriptor, ImagePlatform
 from envguard.images.documents import Fields, decode
 from envguard.images.image import MANIFEST_LIMIT, REFERENCE_NAME, Image
 from envguard.images.index import Index
+from envguard.images.streams import BUFFER_SIZE
 from envguard.model.digest import Digest
 from envguard.model.errors import UnreadableError, UsageError
 

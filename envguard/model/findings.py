@@ -73,14 +73,23 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NotCompared:
+    """Something that was left out by rule, not for want of looking: no gap, but said."""
+
+    area: Area
+    subject: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """What two environments differ in. *not_compared* are areas with the reason why not."""
+    """What two environments differ in, what could not be told, and what was left out by rule."""
 
     before: str
     after: str
     findings: tuple[Finding, ...]
     gaps: tuple[Gap, ...]
-    not_compared: tuple[tuple[Area, str], ...]
+    not_compared: tuple[NotCompared, ...]
     packages: int
     """How many packages were looked at on both sides together, each name once."""
 

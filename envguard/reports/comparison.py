@@ -19,8 +19,8 @@ def render(comparison: Comparison, screen: Screen, *, model: str | None = None) 
         lines += [screen.style("Not seen", "bold")]
         for (why, fix), gaps in _by_reason(comparison.gaps).items():
             lines += _gaps(why, fix, gaps, screen)
-    for reason, areas in _not_compared(comparison).items():
-        lines += screen.wrap(f"not compared: {', '.join(areas)} ({clean(reason)})", 0)
+    for reason, subjects in _not_compared(comparison).items():
+        lines += screen.wrap(f"not compared: {', '.join(subjects)} ({clean(reason)})", 0)
     if comparison.findings or comparison.gaps or comparison.not_compared:
         lines.append("")
     lines.append(_summary(comparison, screen))
@@ -60,8 +60,8 @@ def _gaps(reason: str, fix: str | None, gaps: list[Gap], screen: Screen) -> list
 
 def _not_compared(comparison: Comparison) -> dict[str, list[str]]:
     grouped: dict[str, list[str]] = {}
-    for area, reason in comparison.not_compared:
-        grouped.setdefault(reason, []).append(area)
+    for left_out in comparison.not_compared:
+        grouped.setdefault(left_out.reason, []).append(clean(left_out.subject))
     return grouped
 
 
@@ -76,6 +76,5 @@ def _summary(comparison: Comparison, screen: Screen) -> str:
     ]
     if comparison.gaps:
         counts.append(plural(len(comparison.gaps), "gap"))
-    word = "different" if comparison.findings else "unknown"
-    colour = "red" if comparison.findings else "yellow"
+    word, colour = ("different", "red") if comparison.findings else ("unknown", "yellow")
     return screen.style(word, colour) + f": {', '.join(counts)}; {looked}"

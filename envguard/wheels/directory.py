@@ -21,6 +21,8 @@ UTF8 = 0x0800
 """Flag bit 11: the name is UTF-8."""
 ZIP64_EXTRA, UNICODE_PATH_EXTRA = 0x0001, 0x7075
 
+_NEWEST = 63
+"""The version of the specification (6.3) above which readers give up (4.4.3)."""
 _MEMBER_LIMIT = 1_000_000
 _DIRECTORY_LIMIT = 256 << 20
 
@@ -137,7 +139,7 @@ def _read_entry(data: bytes, at: int, base: int) -> tuple[Entry, int]:
     """The central header at *at* in *data* and the position behind it (4.3.12)."""
     if len(data) - at < _CENTRAL.size or data[at : at + 4] != b"PK\1\2":
         raise Broken(f"has no central header at {base + at}")
-    (_, _, _, flags, method, _, _, crc, compressed, size, name_size, extra_size, comment_size,
+    (_, _, needed, flags, method, _, _, crc, compressed, size, name_size, extra_size, comment_size,
      disk, _, external, header) = _CENTRAL.unpack_from(data, at)  # fmt: skip
     name_at = at + _CENTRAL.size
     extra_at = name_at + name_size
@@ -150,10 +152,12 @@ def _read_entry(data: bytes, at: int, base: int) -> tuple[Entry, int]:
         extra = extra_fields(data[extra_at : extra_at + extra_size])
         size, compressed, header = _resolved(extra, size, compressed, header)
         check_unicode_path(extra, name)
+        if disk:
+            raise Broken("lies in another part")
+        if needed & 0xFF > _NEWEST:
+            raise Broken("needs a reader newer than any")
     except Broken as error:
         raise Broken(f"{path!r} (central header at {base + at}) {error}") from error
-    if disk:
-        raise Broken(f"{path!r} (central header at {base + at}) lies in another part")
     mode = external >> 16
     return Entry(name, path, flags, method, crc, compressed, size, mode, header), end
 

@@ -100,7 +100,7 @@ class Client:
                     "redirects from https to http", where=without_credentials(url)
                 )
             if _origin(target) != _origin(previous):
-                headers.pop("Authorization", None)
+                headers.pop("authorization", None)  # as make_headers spells it
         raise UnreadableError(
             f"redirects more than {_REDIRECT_LIMIT} times", where=without_credentials(url)
         )
@@ -126,7 +126,7 @@ class Client:
         # Only the entry of this host: netrc's "default" would go to everyone.
         user, _, password = self._netrc.get(target.hostname or "", ("", None, None))
         if user or password:
-            headers.update(make_headers(basic_auth=f"{user}:{password or ''}"))
+            headers |= make_headers(basic_auth=f"{user}:{password or ''}")
         return headers
 
     @cached_property

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
 from pathlib import Path, PurePosixPath
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
+from urllib.parse import unquote, urlsplit
 
 from envguard.model.digest import Digest
 from envguard.model.errors import EnvguardError, IntegrityError, LimitError, UnreadableError
@@ -100,7 +99,7 @@ def _source(archive: Archive, base: Path | None, *, offline: bool) -> Path | str
     url = archive.url or ""
     parts = urlsplit(url)
     if parts.scheme == "file" and parts.netloc in ("", "localhost"):
-        return Path(url2pathname(parts.path))
+        return Path(unquote(parts.path))
     if archive.path is not None and base is not None:
         path = base / archive.path
         if path.is_file() or not url:

@@ -71,12 +71,11 @@ class _Layout:
         self.prefix = prefix
         self.python_minor = python_minor
         self.site = f"{prefix}/lib/python{python_minor}/site-packages"
-        name = wheel.dist_info.removesuffix(".dist-info").rpartition("-")[0]
         self.schemes = {
             "purelib": self.site,
             "platlib": self.site,
             "scripts": f"{prefix}/bin",
-            "headers": f"{prefix}/include/site/python{python_minor}/{name}",
+            "headers": f"{prefix}/include/site/python{python_minor}/{wheel.name}",
             "data": prefix,
         }
         self.interpreter = f"/{prefix}/bin/python"

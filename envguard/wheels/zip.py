@@ -31,9 +31,9 @@ from envguard.wheels.directory import (
 from envguard.wheels.file import File
 
 _LOCAL = struct.Struct("<4s5H3L2H")  # 4.3.7
-_ENCRYPTED = 0x0001 | 0x0040 | 0x2000  # 4.4.4: bits 0, 6 and 13
+_UNREADABLE = 0x0001 | 0x0020 | 0x0040 | 0x2000  # 4.4.4: encrypted (bits 0, 6, 13) or a patch
 _DESCRIPTOR = 0x0008
-_COMPARED_FLAGS = _ENCRYPTED | _DESCRIPTOR | UTF8
+_COMPARED_FLAGS = _UNREADABLE | _DESCRIPTOR | UTF8
 _METHODS: dict[int, Literal["stored", "deflated"]] = {0: "stored", 8: "deflated"}
 _REPORTED_PROBLEMS = 20
 
@@ -174,8 +174,8 @@ def _entry_problems(entry: Entry) -> Iterator[str]:
         yield "is absolute or not a plain relative path"
     if _LONG_COMPONENT.search(path) and any(len(p.encode()) > 255 for p in path.split("/")):
         yield "has a name that no file system holds"
-    if entry.flags & _ENCRYPTED:
-        yield "is encrypted"
+    if entry.flags & _UNREADABLE:
+        yield "is encrypted or a patch"
     if entry.method not in _METHODS:
         yield f"is compressed by method {entry.method}, not stored or deflated"
     if entry.method == 0 and entry.size != entry.compressed_size:

@@ -1,6 +1,5 @@
 """Wheels and virtual environments, made for real: by uv and by pip, from no index."""
 
-import hashlib
 import shutil
 import subprocess
 import sys
@@ -39,7 +38,9 @@ def wheel(
         f"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\n{lines}".encode()
     )
     members[f"{info}/entry_points.txt"] = f"[console_scripts]\n{name}-run = {name}:main\n".encode()
-    rows = [f"{path},{record_hash(Digest.of(data))},{len(data)}\n" for path, data in members.items()]
+    rows = [
+        f"{path},{record_hash(Digest.of(data))},{len(data)}\n" for path, data in members.items()
+    ]
     members[f"{info}/RECORD"] = "".join([*rows, f"{info}/RECORD,,\n"]).encode()
     path = folder / f"{name}-{version}-{build}.whl"
     with zipfile.ZipFile(path, "w") as archive:
@@ -73,15 +74,19 @@ def install_with_pip(environment: Path, *requirements: str) -> None:
          "--no-warn-script-location", *requirements)  # fmt: skip
 
 
+def from_index(environment: Path, *requirements: str, by: str) -> None:
+    """Install from the index that this machine is set up for, *by* ``uv`` or ``pip``."""
+    python = str(environment / "bin/python")
+    if by == "uv":
+        _run(uv(), "pip", "install", "-q", "--python", python, *requirements)
+    else:
+        _run(sys.executable, "-m", "pip", "--python", python, "install", "-q", *requirements)
+
+
 def site_packages(environment: Path) -> Path:
     """The site folder of a virtual environment."""
     (found,) = (environment / "lib").glob("python3*/site-packages")
     return found
-
-
-def sha256(data: bytes) -> str:
-    """The hexadecimal sha256 of *data*."""
-    return hashlib.sha256(data).hexdigest()
 
 
 def _run(*arguments: str) -> None:

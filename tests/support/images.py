@@ -66,7 +66,7 @@ def image_of_tars(*tars: bytes, compress: bool = True) -> NewImage:
 
 def buffered(data: bytes) -> io.BufferedReader:
     """*data* as the kind of stream that images give."""
-    return io.BufferedReader(io.BytesIO(data))  # type: ignore[arg-type]
+    return io.BufferedReader(io.BytesIO(data))
 
 
 def written(

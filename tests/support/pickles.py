@@ -4,17 +4,24 @@ import io
 import pickle
 import struct
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import joblib
 from joblib import numpy_pickle, numpy_pickle_utils
+
+if TYPE_CHECKING:
+
+    class _PythonUnpickler(pickle.Unpickler):
+        proto: int
+else:
+    _PythonUnpickler = pickle._Unpickler
 
 
 def traced_load(data: bytes, **options: Any) -> tuple[Any, set[tuple[str, str]]]:
     """What ``pickle.load`` gives, and the globals (as renamed) that it asks for."""
     asked: set[tuple[str, str]] = set()
 
-    class Traced(pickle._Unpickler):  # type: ignore[name-defined, misc]
+    class Traced(_PythonUnpickler):
         def find_class(self, module: str, name: str) -> Any:
             asked.add(renamed(module, name, self.proto))
             return super().find_class(module, name)
@@ -26,7 +33,7 @@ def traced_joblib_load(path: Path) -> tuple[Any, set[tuple[str, str]]]:
     """What ``joblib.load`` gives, and the globals that it asks for."""
     asked: set[tuple[str, str]] = set()
 
-    class Traced(numpy_pickle.NumpyUnpickler):  # type: ignore[misc]
+    class Traced(numpy_pickle.NumpyUnpickler):
         def find_class(self, module: str, name: str) -> Any:
             asked.add(renamed(module, name, self.proto))
             return super().find_class(module, name)
@@ -38,14 +45,14 @@ def traced_joblib_load(path: Path) -> tuple[Any, set[tuple[str, str]]]:
         return Traced(str(path), inner, ensure_native_byte_order=True).load(), asked
 
 
-def asked_for(data: bytes) -> set[tuple[str, str]]:
+def asked_for(data: bytes) -> set[tuple[str, str]] | None:
     """The globals that a load of hostile *data* asks for; each is given as something harmless.
 
-    Raises what the loader raises.
+    ``None`` when the loader refuses *data*.
     """
     asked: set[tuple[str, str]] = set()
 
-    class Harmless(pickle._Unpickler):  # type: ignore[name-defined, misc]
+    class Harmless(_PythonUnpickler):
         def find_class(self, module: str, name: str) -> Any:
             asked.add(renamed(module, name, self.proto))
             return _Anything
@@ -53,7 +60,10 @@ def asked_for(data: bytes) -> set[tuple[str, str]]:
         def persistent_load(self, pid: Any) -> Any:
             return _Anything()
 
-    Harmless(io.BytesIO(data)).load()
+    try:
+        Harmless(io.BytesIO(data)).load()
+    except Exception:  # noqa: BLE001 - broken pickles raise anything
+        return None
     return asked
 
 
@@ -167,6 +177,14 @@ def hostile() -> dict[str, tuple[bytes, set[tuple[str, str]]]]:
             + stack_global("os", "system")
             + b"]\x86R.",
             {("builtins", "map"), ("os", "system")},
+        ),
+        "attribute of a module": (
+            b"\x80\x04"
+            + stack_global("builtins", "getattr")
+            + stack_global("json", "codecs")
+            + short_text("open")
+            + b"\x86R.",
+            {("builtins", "getattr"), ("json", "codecs"), ("json", "codecs.open")},
         ),
         "in a state": (
             b"\x80\x04"

@@ -133,13 +133,15 @@ def _local_header(part: Part) -> bytes:
 
 
 def _central_header(part: Part, offset: int) -> bytes:
-    values = _values(part) | {"extra": b"", "offset": offset, "disk": 0} | dict(part.central)
+    values = _values(part) | {"extra": b"", "offset": offset, "disk": 0, "needed": 20}
+    values |= part.central
     name, extra = values["name"], values["extra"]
     assert isinstance(name, bytes) and isinstance(extra, bytes)
-    fields = [values[k] for k in ("flags", "method", "time", "date", "crc", "compressed", "size")]
+    names = ("needed", "flags", "method", "time", "date", "crc", "compressed", "size")
+    fields = [values[field] for field in names]
     sizes = (len(name), len(extra), 0, values["disk"], 0)
     tail = (part.mode << 16, values["offset"])
-    return struct.pack("<4s6H3L5H2L", b"PK\1\2", 0x0314, 20, *fields, *sizes, *tail) + name + extra
+    return struct.pack("<4s6H3L5H2L", b"PK\1\2", 0x0314, *fields, *sizes, *tail) + name + extra
 
 
 def _values(part: Part) -> dict[str, object]:
@@ -246,6 +248,11 @@ def _unicode_path(name: bytes) -> bytes:
     return struct.pack("<2HBL", 0x7075, 5 + len(name), 1, 0) + name
 
 
+def _bomb(name: bytes, size: int) -> Part:
+    """A member that states *size*; a strict reader does not start to unpack it."""
+    return Part(name=name, data=b"x", local={"size": size}, central={"size": size})
+
+
 HOSTILE: Mapping[str, tuple[Callable[[], bytes], str]] = {
     "a member twice": (lambda: _more(parts_of()[0]), "more than once"),
     "a member twice after normalisation": (
@@ -295,6 +302,8 @@ HOSTILE: Mapping[str, tuple[Callable[[], bytes], str]] = {
     "an offset to something else": (lambda: _first(central={"offset": 7}), "no local header"),
     "encrypted": (lambda: _first(flags=1), "is encrypted"),
     "strongly encrypted": (lambda: _first(flags=0x41), "is encrypted"),
+    "a patch": (lambda: _first(flags=0x20), "a patch"),
+    "a newer format": (lambda: _first(central={"needed": 64}), "newer than any"),
     "bzip2": (lambda: _first(method=12), "method 12"),
     "deflate64": (lambda: _first(method=9), "method 9"),
     "stored with two sizes": (
@@ -400,9 +409,9 @@ HOSTILE: Mapping[str, tuple[Callable[[], bytes], str]] = {
         ),
         "Wheel-Version",
     ),
-    "a bomb": (lambda: _more(Part(name=b"demo/bomb", data=bytes(65 << 20))), "unpacks to far more"),
+    "a bomb": (lambda: _more(_bomb(b"demo/bomb", 65 << 20)), "unpacks to far more"),
     "a bomb of many": (
-        lambda: _more(*(Part(name=b"demo/%d" % n, data=bytes(22 << 20)) for n in range(3))),
+        lambda: _more(*(_bomb(b"demo/%d" % number, 22 << 20) for number in range(3))),
         "the whole archive unpacks",
     ),
 }

@@ -53,7 +53,16 @@ class Loader:
             raise self.source.damaged("it asks for a global without a name")
         if "." in name and self.protocol < 4:
             self.gap(f"{module}.{name} is looked up as one name before protocol 4", offset)
-        key = names.resolve(module, name, self.protocol)
+        return self._ask(names.resolve(module, name, self.protocol), offset)
+
+    def attribute(self, of: Global, name: str) -> Global:
+        """The attribute *name* of a global, which is then asked for as well.
+
+        Before protocol 4 this is how a class inside a class is written.
+        """
+        return self._ask((of.module, f"{of.name}.{name}"), self.source.offset - 1)
+
+    def _ask(self, key: tuple[str, str], offset: int) -> Global:
         known = self.facts.globals.get(key)
         if known is None:
             known = Global(*key, names.role(*key), offset)

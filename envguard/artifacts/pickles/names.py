@@ -11,6 +11,7 @@ _ROLES = {
     ("builtins", "bytearray"): Role.CONVERTER,
     ("builtins", "bytes"): Role.CONVERTER,
     ("_codecs", "encode"): Role.CONVERTER,
+    ("builtins", "getattr"): Role.GETATTR,
     ("numpy", "dtype"): Role.DTYPE,
 }
 # joblib has lived inside other packages (sklearn.externals.joblib), so the class alone counts.
@@ -20,7 +21,7 @@ _ARRAY_ROLES = {
     "ZNDArrayWrapper": Role.OLD_ARRAY,
 }
 
-# Looked up by the parts of a global's module and class, and by the last part of its name.
+# Looked up by the parts of a global's full name: all but the last, and the last.
 _PICKLING = frozenset(
     (
         *("pickle", "_pickle", "joblib", "dill", "cloudpickle", "pandas", "numpy", "torch"),
@@ -33,7 +34,7 @@ _LOADERS = frozenset(
         *("read_pickle", "_load_from_bytes"),
     )
 )
-# Looked up by the last part of a global's module, since cloudpickle also lives inside joblib.
+# Looked up by the last two parts, since cloudpickle also lives inside joblib.
 _RUNNERS = {
     "builtins": {"exec", "eval", "compile", "__import__", "setattr", "delattr"},
     "importlib": {"import_module", "__import__", "reload"},
@@ -70,10 +71,9 @@ def role(module: str, name: str) -> Role:
 
 def hidden(module: str, name: str) -> str | None:
     """Why no reader can see what this global leads to, or ``None``."""
-    *parents, last = name.split(".")
-    parts = {*module.split("."), *parents}
-    if last in _LOADERS and parts & _PICKLING:
+    *owners, last = f"{module}.{name}".split(".")
+    if last in _LOADERS and not _PICKLING.isdisjoint(owners):
         return f"{module}.{name} loads another pickle at run time"
-    if last in _RUNNERS.get(module.rpartition(".")[2], ()):
+    if last in _RUNNERS.get(owners[-1], ()):
         return f"{module}.{name} runs code that no reader can foresee"
     return None

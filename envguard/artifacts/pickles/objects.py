@@ -135,10 +135,21 @@ def _called(loader: Loader, target: Symbol, arguments: Symbol) -> Symbol:
             return _instance(loader, first, ())
         case Role.CONVERTER if isinstance(first, Stamped):
             return first
+        case Role.GETATTR:
+            return _attribute(loader, target, arguments)
         case Role.DTYPE | Role.ARRAY | Role.OLD_ARRAY:
             return Made(target, arguments)
         case _:
             return target.instance
+
+
+def _attribute(loader: Loader, getattr_: Global, arguments: Symbol) -> Symbol:
+    """What ``getattr(*arguments)`` gives: a global again, or something computed."""
+    match arguments:
+        case (Global() as of, str(name)) if name and "." not in name:
+            return loader.attribute(of, name)
+        case _:
+            return getattr_.instance
 
 
 def _instance(loader: Loader, target: Symbol, arguments: Symbol) -> Symbol:

@@ -31,6 +31,7 @@ class Role(Enum):
     ORDINARY = "nothing"
     CONSTRUCTOR = "makes a bare instance of its first argument, a class"
     CONVERTER = "keeps the content of its first argument"
+    GETATTR = "gives an attribute of its first argument"
     DTYPE = "the type of an array's elements"
     ARRAY = "joblib's wrapper, which the bytes of an array follow"
     OLD_ARRAY = "the wrapper of joblib before 0.10, which reads a second file"

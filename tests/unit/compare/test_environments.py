@@ -34,7 +34,6 @@ def test_the_same_environment_is_equal() -> None:
         (package("numpy"), package("numpy", content="b"), Change.CONTENT, Severity.ERROR),
         (package("numpy"), None, Change.MISSING, Severity.ERROR),
         (None, package("numpy"), Change.EXTRA, Severity.WARNING),
-        (None, package("pip"), Change.EXTRA, Severity.NOTE),
         (
             package("numpy", build="cp311-cp311-manylinux_2_17_x86_64"),
             package("numpy", build="cp311-cp311-linux_x86_64"),
@@ -61,7 +60,9 @@ def test_one_version_written_in_two_ways_is_one_version() -> None:
 
 
 def test_a_local_version_is_another_version() -> None:
-    found = only(environment(package("torch", "2.1.0+cu121")), environment(package("torch", "2.1.0")))
+    found = only(
+        environment(package("torch", "2.1.0+cu121")), environment(package("torch", "2.1.0"))
+    )
     assert found.change is Change.VERSION
 
 
@@ -132,8 +133,27 @@ def test_a_section_seen_in_part_is_a_gap() -> None:
 def test_an_unseen_section_is_not_compared_and_said_so() -> None:
     blind = environment(interpreter=Section.unseen("a requirements file names no Python"))
     result = compare(environment(), blind)
-    assert (Area.INTERPRETER, "a requirements file names no Python") in result.not_compared
+    assert (Area.INTERPRETER, "a requirements file names no Python") in [
+        (left_out.area, left_out.reason) for left_out in result.not_compared
+    ]
     assert result.equal
+
+
+def test_an_installer_that_one_side_alone_has_is_left_out_and_said_so() -> None:
+    result = compare(environment(package("a")), environment(package("a"), package("pip", "23.2")))
+    assert result.equal
+    assert "pip 23.2" in [left_out.subject for left_out in result.not_compared]
+
+
+def test_an_installer_that_something_requires_is_compared() -> None:
+    needs_it = package("mlflow-skinny", requires=("setuptools<80",))
+    found = only(environment(needs_it, package("setuptools")), environment(needs_it))
+    assert (found.subject, found.change) == ("setuptools", Change.MISSING)
+
+
+def test_installers_of_two_versions_are_compared() -> None:
+    before, after = environment(package("pip", "23")), environment(package("pip", "24"))
+    assert only(before, after).change is Change.VERSION
 
 
 def test_unseen_packages_are_a_gap() -> None:
@@ -169,6 +189,10 @@ def test_both_directions_find_the_same_subjects(before, after) -> None:
 @given(packages, packages)
 def test_equal_means_that_all_contents_are_known_and_the_same(before, after) -> None:
     if compare(before, after).equal:
-        contents = [{p.name: p.content for p in side.packages.value or ()} for side in (before, after)]
+        contents = [
+            {p.name: p.content for p in side.packages.value or ()} for side in (before, after)
+        ]
+        for content in contents:
+            content.pop("pip", None)
         assert contents[0] == contents[1]
         assert None not in contents[0].values()

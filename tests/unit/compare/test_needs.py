@@ -23,7 +23,9 @@ def loads(module: str) -> Loads:
 
 def test_the_provider_of_a_loaded_module_and_what_it_requires_are_needed() -> None:
     here = environment(
-        package("scikit-learn", modules=("sklearn",), requires=("numpy>=1.20", "scipy; extra == 'x'")),
+        package(
+            "scikit-learn", modules=("sklearn",), requires=("numpy>=1.20", "scipy; extra == 'x'")
+        ),
         package("numpy"),
         package("scipy", requires=("numpy",)),
         package("pandas"),
@@ -42,7 +44,10 @@ def test_the_stated_writer_is_needed() -> None:
 
 def test_a_model_that_was_not_understood_needs_nobody_knows_what() -> None:
     unread = Gap(area=Area.ARTIFACT, subject="weights.bin", reason="not understood")
-    assert needed_packages(model(loads("numpy"), gaps=(unread,)), environment(package("numpy"))) is None
+    assert (
+        needed_packages(model(loads("numpy"), gaps=(unread,)), environment(package("numpy")))
+        is None
+    )
 
 
 def test_an_environment_that_names_no_modules_tells_nothing() -> None:

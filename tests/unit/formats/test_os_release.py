@@ -38,5 +38,3 @@ def test_plain_values_are_what_a_shell_reads(value: str) -> None:
 @given(st.binary(max_size=200))
 def test_any_bytes_can_be_read(data: bytes) -> None:
     distribution(data)
-
-

@@ -26,7 +26,10 @@ def test_reads_what_the_standard_library_writes(tmp_path: Path) -> None:
         ("home=/usr/bin\nversion_info = 3.12.0.final.0\n", {"version": "3.12.0"}),
         ("HOME = /usr/bin\r\nversion_info = 3.13.0rc1\r\n", {"version": "3.13.0rc1"}),
         ("home = /usr/bin\nhome = /other\nversion = soon\n", {}),
-        ("home = /usr/bin\nexecutable = /usr/bin/python3.11\n", {"executable": "/usr/bin/python3.11"}),
+        (
+            "home = /usr/bin\nexecutable = /usr/bin/python3.11\n",
+            {"executable": "/usr/bin/python3.11"},
+        ),
         ("home = /usr/bin\ninclude-system-site-packages = TRUE", {"system_site_packages": True}),
     ],
 )

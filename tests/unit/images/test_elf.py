@@ -5,6 +5,7 @@ import sys
 import sysconfig
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy
 import pytest
@@ -41,7 +42,7 @@ def _by_pyelftools(path: Path) -> dict[str, object]:
     with path.open("rb") as stream:
         for section in ELFFile(stream).iter_sections():
             if isinstance(section, DynamicSection):
-                tags = list(section.iter_tags())
+                tags: list[Any] = list(section.iter_tags())
                 facts["needed"] = tuple(t.needed for t in tags if t.entry.d_tag == "DT_NEEDED")
                 for name in ("soname", "rpath", "runpath"):
                     found = [t for t in tags if t.entry.d_tag == f"DT_{name.upper()}"]
@@ -131,11 +132,15 @@ def test_a_claim_of_countless_program_headers_is_refused():
         read_elf(io.BytesIO(data), "a.so")
 
 
-def _dynamic_value(data: bytes, tag: int) -> int:
+def _dynamic_value(data: bytearray, tag: int) -> int:
     """Where the value of a dynamic entry lies in the file."""
-    segment = next(s for s in ELFFile(io.BytesIO(data)).iter_segments() if s["p_type"] == "PT_DYNAMIC")
+    segment = next(
+        s for s in ELFFile(io.BytesIO(data)).iter_segments() if s["p_type"] == "PT_DYNAMIC"
+    )
     start, end = segment["p_offset"], segment["p_offset"] + segment["p_filesz"]
-    return next(at + 8 for at in range(start, end, 16) if struct.unpack_from("<q", data, at)[0] == tag)
+    return next(
+        at + 8 for at in range(start, end, 16) if struct.unpack_from("<q", data, at)[0] == tag
+    )
 
 
 def test_versions_that_lead_out_of_the_object_are_unreadable():

@@ -24,9 +24,7 @@ from tests.support.images import LINUX
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 TABLES = st.dictionaries(TEXTS, TEXTS, max_size=3)
 DIGESTS = st.binary(max_size=4).map(Digest.of)
-PLATFORMS = st.builds(
-    ImagePlatform, os=TEXTS, architecture=TEXTS, variant=st.none() | TEXTS
-)
+PLATFORMS = st.builds(ImagePlatform, os=TEXTS, architecture=TEXTS, variant=st.none() | TEXTS)
 DESCRIPTORS = st.builds(
     Descriptor,
     media_type=TEXTS,
@@ -92,9 +90,7 @@ def test_configurations_round_trip(config: ImageConfig) -> None:
 
 
 @given(manifests=st.lists(DESCRIPTORS, max_size=3).map(tuple), annotations=TABLES)
-def test_indexes_round_trip(
-    manifests: tuple[Descriptor, ...], annotations: dict[str, str]
-) -> None:
+def test_indexes_round_trip(manifests: tuple[Descriptor, ...], annotations: dict[str, str]) -> None:
     index = Index(manifests=manifests, annotations=annotations)
     assert Index.parse(index.encode(), source="test") == index
 

@@ -96,7 +96,10 @@ def wheel(tmp_path: Path) -> Path:
 def test_the_bytes_of_a_layer_never_change(compression: Compression, digest: str) -> None:
     _, record = written(TINY, compression)
     assert str(record.digest) == digest
-    assert str(record.diff_id) == "sha256:72fe896f459e2461323042711d19067d7d0d709dc2d2760b07cc30c233bfb8d3"
+    assert (
+        str(record.diff_id)
+        == "sha256:72fe896f459e2461323042711d19067d7d0d709dc2d2760b07cc30c233bfb8d3"
+    )
 
 
 def test_entries_are_normalised_and_have_all_their_parents() -> None:
@@ -182,10 +185,13 @@ def test_large_deflate_streams_are_spliced_verbatim(wheel: Path) -> None:
         assert found == {f"opt/{name}": archive.read(name) for name in archive.namelist()}
     inflated = subprocess.run(["gzip", "-dc"], input=blob, capture_output=True, check=True).stdout
     assert Digest.of(inflated) == record.diff_id
-    assert written(
-        [LayerFile(path=f"opt/{name}", source=source) for name, source in sources.items()],
-        Compression.PLAIN,
-    )[0] == inflated
+    assert (
+        written(
+            [LayerFile(path=f"opt/{name}", source=source) for name, source in sources.items()],
+            Compression.PLAIN,
+        )[0]
+        == inflated
+    )
 
 
 @pytest.mark.parametrize("name", ["large.so", "small.py", "stored.bin"])

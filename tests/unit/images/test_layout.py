@@ -107,7 +107,9 @@ def test_several_images_need_a_choice(tmp_path: Path) -> None:
     write_layout(folder, IMAGE, reference="one")
     write_layout(tmp_path / "other", OTHER, reference="two")
     shutil.copytree(tmp_path / "other" / "blobs", folder / "blobs", dirs_exist_ok=True)
-    documents = [json.loads((tmp_path / name / "index.json").read_bytes()) for name in ("other", "layout")]
+    documents = [
+        json.loads((tmp_path / name / "index.json").read_bytes()) for name in ("other", "layout")
+    ]
     documents[1]["manifests"] += documents[0]["manifests"]
     (folder / "index.json").write_text(json.dumps(documents[1]))
     with pytest.raises(UsageError, match="several images") as caught:

@@ -20,7 +20,7 @@ _PROGRAM = Path(sys.executable).resolve()
 _MODULES = Path(sysconfig.get_path("stdlib"), "lib-dynload")
 _NUMPY = next(Path(numpy.__file__).parent.rglob("_multiarray_umath*.so"))
 _CACHE = Path("/etc/ld.so.cache")
-_LDCONFIG = shutil.which("ldconfig", path="/sbin:/usr/sbin")
+_LDCONFIG = shutil.which("ldconfig", path="/sbin:/usr/sbin") or ""
 
 needs_ldd = pytest.mark.skipif(not shutil.which("ldd"), reason="needs ldd")
 needs_cache = pytest.mark.skipif(not (_CACHE.exists() and _LDCONFIG), reason="needs ldconfig")
@@ -44,7 +44,9 @@ def test_finds_what_ldd_finds_for_a_program(program):
     path = Path(program).resolve()
     loader = Loader(HostFiles(), str(path))
     closure = loader.closure(())
-    assert _real(closure.libraries) | {Path(loader.process.interpreter).resolve()} == _by_ldd(path)
+    assert _real(closure.libraries) | {Path(str(loader.process.interpreter)).resolve()} == _by_ldd(
+        path
+    )
     assert closure.missing == ()
 
 

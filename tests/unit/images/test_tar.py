@@ -13,7 +13,7 @@ PATHS = st.lists(COMPONENTS, min_size=1, max_size=40).map("/".join)
 
 def parsed(header: bytes) -> tarfile.TarInfo:
     stream = io.BytesIO(header + tar.END)
-    return tarfile.open(fileobj=stream).next()  # type: ignore[return-value] # noqa: SIM115
+    return tarfile.open(fileobj=stream).next()  # type: ignore[return-value]
 
 
 @given(path=PATHS, executable=st.booleans())

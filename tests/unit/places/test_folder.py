@@ -1,0 +1,217 @@
+"""Folders and single files: what is read, and what is never opened."""
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from envguard.model.digest import Digest
+from envguard.model.errors import LimitError, UnreadableError
+from envguard.model.files import Entry, Kind, read, walk
+from envguard.places.folder import Folder, SingleFile, tree
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """``root`` beside ``outside``, with links inside, out of it, broken, and round in circles."""
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside/secret").write_bytes(b"secret")
+    root = tmp_path / "root"
+    (root / "sub").mkdir(parents=True)
+    (root / "sub/file").write_bytes(b"content")
+    (root / "tool").write_bytes(b"#!")
+    (root / "tool").chmod(0o755)
+    (root / "inner").symlink_to("sub/file")
+    (root / "absolute").symlink_to(root / "sub/file")
+    (root / "folder").symlink_to("sub")
+    (root / "out").symlink_to("../outside/secret")
+    (root / "outfolder").symlink_to("../outside")
+    (root / "broken").symlink_to("nowhere")
+    (root / "circle").symlink_to("circle")
+    os.mkfifo(root / "pipe")
+    return root
+
+
+def test_scan_lists_every_kind_sorted(root: Path) -> None:
+    listed = Folder(root).scan("")
+    assert [entry.name for entry in listed] == sorted(entry.name for entry in listed)
+    by_name = {entry.name: entry for entry in listed}
+    assert by_name["sub"].kind is Kind.FOLDER
+    assert by_name["pipe"].kind is Kind.OTHER
+    assert by_name["out"] == Entry(name="out", kind=Kind.LINK, target="../outside/secret")
+    assert by_name["tool"] == Entry(name="tool", kind=Kind.FILE, size=2, executable=True)
+
+
+def test_absent_folders_are_empty(root: Path) -> None:
+    assert Folder(root).scan("nothing") == []
+    assert Folder(root).scan("tool") == []
+    assert Folder(root).scan("outfolder") == []
+
+
+@pytest.mark.parametrize("path", ["sub/file", "inner", "absolute", "folder/file"])
+def test_links_inside_are_followed(root: Path, path: str) -> None:
+    folder = Folder(root)
+    assert read(folder, path) == b"content"
+    assert folder.digest(path) == Digest.of(b"content")
+    entry = folder.stat(path)
+    assert entry is not None
+    assert (entry.kind, entry.size) == (Kind.FILE, 7)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "out",
+        "outfolder/secret",
+        "broken",
+        "circle",
+        "pipe",
+        "sub",
+        "nothing",
+        "tool/x",
+        "",
+        "a" * 300,
+    ],
+)
+def test_nothing_else_is_opened(root: Path, path: str) -> None:
+    folder = Folder(root)
+    for use in (folder.open, folder.digest):
+        with pytest.raises(UnreadableError):
+            use(path)
+
+
+@pytest.mark.parametrize("path", ["../outside/secret", "/etc/passwd", "sub/../tool", "a\0b"])
+def test_paths_that_are_none_are_refused(root: Path, path: str) -> None:
+    with pytest.raises(UnreadableError, match="no path inside"):
+        Folder(root).open(path)
+    assert Folder(root).stat(path) is None
+
+
+@pytest.mark.parametrize(
+    "path", ["out", "outfolder/secret", "broken", "circle", "nothing", "tool/x"]
+)
+def test_what_cannot_be_reached_is_absent(root: Path, path: str) -> None:
+    assert Folder(root).stat(path) is None
+
+
+def test_the_root_is_a_folder(root: Path) -> None:
+    entry = Folder(root).stat("")
+    assert entry is not None
+    assert entry.kind is Kind.FOLDER
+
+
+def test_a_folder_that_was_swapped_for_a_link_is_not_left(root: Path) -> None:
+    folder = Folder(root)
+    (root / "sub/secret").write_bytes(b"inside")
+    assert folder.digest("sub/secret") == Digest.of(b"inside")
+    (root / "sub").rename(root / "was")
+    (root / "sub").symlink_to("../outside")
+    with pytest.raises(UnreadableError, match="replaced"):
+        folder.digest("sub/secret")
+    with pytest.raises(UnreadableError, match="replaced"):
+        folder.open("sub/secret")
+
+
+def test_a_file_rewritten_while_it_is_read_is_an_error(root: Path) -> None:
+    folder = Folder(root)
+    stream = folder.open("sub/file")
+    (root / "sub/file").write_bytes(b"CONTENT")
+    stream.read()
+    with pytest.raises(UnreadableError, match="changed while it was read"):
+        stream.close()
+
+
+def test_a_file_rewritten_while_it_is_hashed_is_an_error_or_one_of_its_versions(
+    tmp_path: Path,
+) -> None:
+    size = 4 << 20
+    versions = [bytes([number]) * size for number in (1, 2)]
+    path = tmp_path / "model"
+    path.write_bytes(versions[0])
+    stop = threading.Event()
+
+    def rewrite() -> None:
+        while not stop.is_set():
+            for version in versions:
+                path.write_bytes(version)
+
+    writer = threading.Thread(target=rewrite)
+    writer.start()
+    folder, changed = Folder(tmp_path), 0
+    try:
+        for _ in range(20):
+            try:
+                folder.digest("model")
+            except UnreadableError as error:
+                assert "changed while it was read" in str(error)
+                changed += 1
+    finally:
+        stop.set()
+        writer.join()
+    assert changed
+
+
+@pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 65_537, (1 << 20) + 1])
+def test_every_size_is_hashed_whole(tmp_path: Path, size: int) -> None:
+    data = os.urandom(size)
+    (tmp_path / "x").write_bytes(data)
+    assert Folder(tmp_path).digest("x") == Digest.of(data)
+
+
+def test_endless_files_are_refused(tmp_path: Path) -> None:
+    with (tmp_path / "sparse").open("wb") as stream:
+        stream.truncate((4 << 40) + 1)
+    with pytest.raises(LimitError, match="too large"):
+        Folder(tmp_path).digest("sparse")
+
+
+def test_no_permission_is_no_absence(root: Path) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may read everything")
+    (root / "sub").chmod(0)
+    try:
+        with pytest.raises(UnreadableError, match="Permission denied"):
+            Folder(root).stat("sub/file")
+    finally:
+        (root / "sub").chmod(0o755)
+
+
+@given(st.lists(st.from_regex(r"[a-c]{1,2}(/[a-c]{1,2}){0,2}", fullmatch=True), unique=True))
+def test_walk_finds_what_was_written(
+    tmp_path_factory: pytest.TempPathFactory, paths: list[str]
+) -> None:
+    root = tmp_path_factory.mktemp("walk")
+    written = set()
+    for path in paths:
+        try:
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_text(path)
+        except OSError:  # a name that is a folder here and a file there
+            continue
+        written.add(path)
+    found = {path: entry for path, entry in walk(Folder(root)) if entry.kind is Kind.FILE}
+    assert set(found) == written
+    assert all(entry.size == len(path) for path, entry in found.items())
+
+
+def test_single_file_is_a_tree_of_one(root: Path) -> None:
+    (root / "model.bin").symlink_to("../outside/secret")
+    single = SingleFile(root / "model.bin")
+    assert [path for path, _ in walk(single)] == ["model.bin"]
+    assert read(single, "model.bin") == b"secret"
+    assert single.digest("model.bin") == Digest.of(b"secret")
+    assert single.stat("tool") is None
+    assert single.scan("sub") == []
+    for path in ("tool", "secret", "../root/tool"):
+        with pytest.raises(UnreadableError):
+            single.open(path)
+
+
+def test_tree_is_a_folder_or_a_file(root: Path) -> None:
+    assert isinstance(tree(root), Folder)
+    assert isinstance(tree(root / "tool"), SingleFile)
+    with pytest.raises(UnreadableError, match="does not exist"):
+        tree(root / "nothing")
