@@ -41,7 +41,9 @@ def compare(
         for old, new in pairs:
             for result in compare_package(old, new, depth, file_differences):
                 if isinstance(result, Gap):
-                    gaps.append(result)
+                    # A side that knows why it cannot tell has said so already.
+                    if all(gap.subject != result.subject for gap in gaps):
+                        gaps.append(result)
                 else:
                     findings.append(result)
     return Comparison(

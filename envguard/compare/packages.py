@@ -149,7 +149,7 @@ def _pins(before: Package, after: Package) -> Iterator[Finding | Gap]:
             area=Area.PACKAGES,
             subject=f"{before.name} {before.version}",
             reason=f"the {side} side does not tell its content, so bytes were not compared",
-            fix="let its wheel be fetched (no --offline), or compare with --by build",
+            fix="compare with --by build, or with a side that tells it",
         )
 
 

@@ -1,9 +1,8 @@
 """The digests of many files at once, on all processors."""
 
-import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from envguard.model.digest import Digest
 from envguard.model.errors import UnreadableError
@@ -16,8 +15,9 @@ Hashed = Digest | UnreadableError | None
 _LABEL = "reading installed files"
 _MOST_WORKERS = 8
 _REPORT_EVERY = 256
-_ALONE = 0.1
-"""Seconds of reading before more threads come."""
+_LARGE = 64 << 10
+_ALONE = 0.05
+"""Seconds of reading, more than of looking up, before more threads come."""
 _LOOKED_UP = 50e-6
 """Seconds that no cache takes."""
 _FASTEST = 8e9
@@ -35,53 +35,75 @@ def hash_files(
 
     *workers* threads share the files, by default as many as there are processors and at most
     eight. One begins alone: where a cache knows the digests, more threads would only wait for
-    each other, so the others come when files really are read.
+    each other, so the others come when files really are read. And they take large files only:
+    most of a small one's time is the interpreter's, which runs one thread at a time.
     """
-    waiting = sorted(sizes, key=sizes.__getitem__)
-    total = len(waiting)
-    found: dict[str, Hashed] = {}
+    work = _Work(files, sizes, progress)
+    if sizes:
+        progress(_LABEL, 0, len(sizes))
+        work.begin()
+        if work.large:
+            work.share(workers or _processors())
+        work.drain(work.small)
+        progress(_LABEL, len(sizes), len(sizes))
+    return work.found
 
-    def work(seconds: float = math.inf) -> None:
-        """Hash files until none is left, or until so long was spent on reading them."""
-        while waiting and seconds > 0:
+
+class _Work:
+    """Files that wait to be hashed, in two stacks with the largest on top, and what was found."""
+
+    def __init__(self, files: Files, sizes: Mapping[str, int], progress: Progress) -> None:
+        self.found: dict[str, Hashed] = {}
+        ordered = sorted(sizes, key=sizes.__getitem__)
+        self.small = [path for path in ordered if sizes[path] < _LARGE]
+        self.large = [path for path in ordered if sizes[path] >= _LARGE]
+        self._files = files
+        self._sizes = sizes
+        self._progress = progress
+
+    def begin(self) -> None:
+        """Hash large files alone, until clearly more time went into reading than looking up."""
+        patience = _ALONE
+        while self.large and patience > 0:
+            path = self.large.pop()
             started = time.perf_counter()
+            self._hash(path)
+            spent = time.perf_counter() - started
+            is_read = spent > max(_LOOKED_UP, self._sizes[path] / _FASTEST)
+            patience -= spent if is_read else -spent
+
+    def share(self, workers: int) -> None:
+        """Hash everything: this thread the small files first, the others the large ones."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(max(1, workers - 1)) as pool:
+            helpers = [pool.submit(self.drain, self.large) for _ in range(workers - 1)]
+            try:
+                self.drain(self.small)
+                self.drain(self.large)
+                for helper in helpers:
+                    helper.result()
+            finally:
+                self.large.clear()  # an error or an interrupt stops the others too
+
+    def drain(self, waiting: list[str]) -> None:
+        """Hash what waits until nothing does."""
+        while True:
             try:
                 path = waiting.pop()
-            except IndexError:  # another thread took the last one
+            except IndexError:  # another thread may have taken the last one
                 return
-            found[path] = _hashed(files, path)
-            spent = time.perf_counter() - started
-            seconds -= spent if spent > max(_LOOKED_UP, sizes[path] / _FASTEST) else 0
-            if len(found) % _REPORT_EVERY == 0:
-                progress(_LABEL, len(found), total)
+            self._hash(path)
 
-    if total:
-        progress(_LABEL, 0, total)
-        work(_ALONE)
-        if waiting:
-            _run(work, workers or _processors(), stop=waiting.clear)
-        progress(_LABEL, total, total)
-    return found
-
-
-def _run(work: Callable[[], None], workers: int, *, stop: Callable[[], None]) -> None:
-    """*work* on so many threads; an error or an interrupt stops them all."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(workers) as pool:
+    def _hash(self, path: str) -> None:
         try:
-            for running in [pool.submit(work) for _ in range(workers)]:
-                running.result()
-        finally:
-            stop()
+            found: Hashed = self._files.digest(path)
+        except UnreadableError as error:
+            found = error if self._files.stat(path) is not None else None
+        self.found[path] = found
+        if len(self.found) % _REPORT_EVERY == 0:
+            self._progress(_LABEL, len(self.found), len(self._sizes))
 
 
 def _processors() -> int:
     return min(len(os.sched_getaffinity(0)), _MOST_WORKERS)
-
-
-def _hashed(files: Files, path: str) -> Hashed:
-    try:
-        return files.digest(path)
-    except UnreadableError as error:
-        return error if files.stat(path) is not None else None

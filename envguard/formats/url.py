@@ -6,10 +6,11 @@ which ssh remotes need and which opens nothing, and a query parameter whose name
 
 import re
 
-_USER = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)(?!git@[^/\s@]*(?:[/\s]|$))[^/\s]*@")
+# Every repetition is bounded or ends at the next delimiter: linear in any text.
+_USER = re.compile(r"(://)(?!git@[^/\s@]*(?:[/\s]|$))[^/\s]*@")
 _PARAMETER = re.compile(
-    r"([?&])((?:[\w.-]*(?:token|passw|secret|signature|credential|auth|api[_-]?key)[\w.-]*"
-    r"|sig|key|pwd)=)[^&#\s]*",
+    r"([?&])([\w.-]{0,64}(?:token|passw|secret|signature|credential|auth|api[_-]?key)[\w.-]{0,64}="
+    r"|(?:sig|key|pwd)=)[^&#\s]*",
     re.IGNORECASE,
 )
 

@@ -29,7 +29,7 @@ def render(comparison: Comparison, screen: Screen, *, model: str | None = None) 
 
 def _finding(finding: Finding, screen: Screen, *, with_model: bool) -> list[str]:
     label = screen.style(f"{finding.severity:<7}", _COLOURS[finding.severity])
-    change = f"{clean(finding.before or 'none')} -> {clean(finding.after or 'none')}"
+    change = f"{clean(finding.before or 'absent')} -> {clean(finding.after or 'absent')}"
     head = f"{label}  {screen.style(clean(finding.subject), 'bold')}  {change}"
     reason = finding.reason
     if with_model:

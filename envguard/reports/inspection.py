@@ -28,13 +28,16 @@ def render(thing: Thing, screen: Screen) -> list[str]:
 
 
 def _artifact(artifact: Artifact, screen: Screen) -> list[str]:
-    rows = [
+    return [*pairs(_identity(artifact)), *_needs(artifact, screen), *_gaps(artifact.gaps, screen)]
+
+
+def _identity(artifact: Artifact) -> list[tuple[str, str]]:
+    return [
         ("model", artifact.name),
         ("digest", str(artifact.digest)),
         ("files", f"{plural(len(artifact.manifest), 'file')}, {size(artifact.size)}"),
         ("kinds", ", ".join(artifact.kinds) or "none understood"),
     ]
-    return [*pairs(rows), *_needs(artifact, screen), *_gaps(artifact.gaps, screen)]
 
 
 def _needs(artifact: Artifact, screen: Screen) -> list[str]:
@@ -43,12 +46,12 @@ def _needs(artifact: Artifact, screen: Screen) -> list[str]:
     for need in artifact.needs:
         match need:
             case WrittenBy(distribution=name, version=version, where=where):
-                rows.append(("written by", f"{name} {version}  ({where})"))
+                rows.append(("written by", f"{name} {version} ({where})"))
             case Revision(format=name, revision=revision):
-                rows.append(("in", f"{name} {revision}"))
+                rows.append(("format", f"{name} {revision}"))
             case Loads(module=module):
                 symbols[module.partition(".")[0]] += 1
-    rows += [("loads", f"{top}  ({plural(n, 'symbol')})") for top, n in symbols.most_common()]
+    rows += [("loads", f"{top} ({plural(n, 'symbol')})") for top, n in symbols.most_common()]
     unique = list(dict.fromkeys(rows))
     return [screen.style("needs", "bold"), *pairs(unique, indent=2)] if unique else []
 
@@ -82,8 +85,12 @@ def _fingerprint(fingerprint: Fingerprint, screen: Screen) -> list[str]:
     if git := fingerprint.provenance.git:
         state = {True: " with changes", False: "", None: " (changes not looked for)"}[git.dirty]
         rows.append(("git", f"{git.commit[:12]} {git.branch or ''}{state}"))
-    environment = _packages(fingerprint.environment, screen)
-    return [*pairs(rows), *_artifact(fingerprint.artifact, screen), *environment]
+    return [
+        *pairs([*rows, *_identity(fingerprint.artifact)]),
+        *_needs(fingerprint.artifact, screen),
+        *_packages(fingerprint.environment, screen),
+        *_gaps((*fingerprint.artifact.gaps, *fingerprint.environment.gaps), screen),
+    ]
 
 
 def _environment(environment: Environment, screen: Screen) -> list[str]:
@@ -99,7 +106,8 @@ def _environment(environment: Environment, screen: Screen) -> list[str]:
     if environment.accelerator.value:
         gpu = environment.accelerator.value
         rows.append(("accelerator", f"{gpu.kind} driver {gpu.driver or '?'}"))
-    return [*pairs(rows), *_packages(environment, screen)]
+    gaps = _gaps(environment.gaps, screen)
+    return [*pairs(rows), *_packages(environment, screen), *gaps]
 
 
 def _packages(environment: Environment, screen: Screen) -> list[str]:
@@ -115,7 +123,7 @@ def _packages(environment: Environment, screen: Screen) -> list[str]:
     ]
     title = screen.style(plural(len(packages), "package"), "bold")
     notes = _section_gap("packages", environment.packages)
-    return [title, *pairs(rows, indent=2), *notes, *_gaps(environment.gaps, screen)]
+    return [title, *pairs(rows, indent=2), *notes]
 
 
 def _section_gap(name: str, section: Section[Any]) -> list[str]:

@@ -112,11 +112,16 @@ def _is_stored(package: Package, access: Access) -> bool:
 
 
 def _no_wheel(package: Package) -> Gap:
+    named = any(archive.filename for archive in package.archives)
     return Gap(
         area=Area.PACKAGES,
         subject=f"{package.name} {package.version}",
-        reason="is locked without a wheel, so what it installs is not known",
-        fix="lock a version that has a wheel for this platform",
+        reason="is locked as a source archive, so what it installs is not known"
+        if named
+        else "its lock names no file to fetch, so its bytes were not compared",
+        fix="lock a version that has a wheel for this platform"
+        if named
+        else "lock it as pylock.toml, or compare with --by build",
     )
 
 

@@ -1,6 +1,6 @@
 """The two sides of a comparison: each an environment, or a lock that becomes one for a target."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from envguard.compare.packages import same_version
@@ -8,12 +8,13 @@ from envguard.formats.record import InstalledFile
 from envguard.formats.site_packages import installed_files
 from envguard.model.artifact import Artifact
 from envguard.model.environment import Environment
+from envguard.model.errors import UsageError
 from envguard.model.lock import Lock
 from envguard.model.package import Package
 from envguard.model.target import Target
 from envguard.sources import reading
 from envguard.sources.contents import wheel_files, with_contents
-from envguard.sources.locators import FingerprintFile, Located, LockFile
+from envguard.sources.locators import FingerprintFile, Located, LockFile, Model
 from envguard.sources.reading import Access, Tree
 
 
@@ -50,7 +51,14 @@ def open_side(located: Located, access: Access, *, source: str) -> Side:
             return Locked(lock=reading.lock(located), folder=path.parent)
         case FingerprintFile(path=path):
             recorded = reading.fingerprint(path)
-            return Stated(environment=recorded.environment, artifact=recorded.artifact)
+            environment = replace(recorded.environment, source=source)
+            return Stated(environment=environment, artifact=recorded.artifact)
+        case Model():
+            raise UsageError(
+                "is a model, which has no environment of its own",
+                where=source,
+                hint="compare its fingerprint, or judge two environments for it with --model",
+            )
         case place:
             environment, tree = reading.look(place, access, source=source)
             return Stated(environment=environment, tree=tree)

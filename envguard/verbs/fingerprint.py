@@ -47,7 +47,7 @@ class EnvironmentDiffers(MismatchError):
             "the environment is not what the lock says, so no fingerprint was written",
             where=comparison.after,
             expected=f"the packages of {comparison.before}",
-            found=f"{len(comparison.findings)} differences",
+            found="other packages there, or other bytes",
             hint="install the lock there, or lock what is there",
         )
         self.comparison = comparison
@@ -72,9 +72,9 @@ def fingerprint(
     `UnreadableError` for a damaged model unless *allow_incomplete*.
     """
     access = reading.Access(offline=offline, progress=progress)
-    lock_file = LockFile(path=lock or only_lock(), format="pylock")
-    if lock is not None:
-        lock_file = _named_lock(lock)
+    if not model.exists():
+        raise UsageError("there is no such file or folder", where=str(model))
+    lock_file = _named_lock(lock or only_lock())
     artifact = reading.artifact(model, access, keep_damaged=allow_incomplete)
     pinned = reading.lock(lock_file)
     recorded = _environment(pinned, lock_file, environment, access)

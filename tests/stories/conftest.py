@@ -105,7 +105,9 @@ class Project:
 
     def _uv(self, *arguments: str) -> None:
         command = [environments.uv(), "pip", *arguments]
-        done = subprocess.run(command, cwd=self.folder, env=self.variables, capture_output=True, text=True)
+        done = subprocess.run(
+            command, cwd=self.folder, env=self.variables, capture_output=True, text=True
+        )
         assert done.returncode == 0, done.stderr
 
 

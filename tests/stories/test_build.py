@@ -64,7 +64,7 @@ def test_a_changed_model_is_not_built(fingerprinted, snapshot) -> None:
 def test_a_wheel_with_another_hash_is_not_built(project, tmp_path) -> None:
     lock = project.folder / LOCK
     text = lock.read_text()
-    at = text.index("sha256 = \"", text.index('name = "vectors"')) + len('sha256 = "')
+    at = text.index('sha256 = "', text.index('name = "vectors"')) + len('sha256 = "')
     lock.write_text(text[:at] + "0" * 64 + text[at + 64 :])
     told = project.run("build", LOCK, "--output", "image", ENVGUARD_CACHE_DIR=str(tmp_path / "c"))
     assert told.code == 4, told
@@ -108,7 +108,18 @@ def test_the_engine_loads_it_and_the_model_answers(fingerprinted) -> None:
         "print(m.predict([{'a': 2, 'b': 4}]))"
     )
     try:
-        run = ["docker", "run", "--rm", "--network", "none", "--read-only", tag, "python", "-c", predict]
+        run = [
+            "docker",
+            "run",
+            "--rm",
+            "--network",
+            "none",
+            "--read-only",
+            tag,
+            "python",
+            "-c",
+            predict,
+        ]
         done = subprocess.run(run, capture_output=True, text=True, check=True)
         assert done.stdout == "[3.5]\n"
         assert fingerprinted.run("diff", FINGERPRINT, f"docker:{tag}").code == 0

@@ -18,7 +18,9 @@ def test_twice_is_the_same_file(fingerprinted) -> None:
 def test_without_an_environment_what_the_lock_selects_here_is_recorded(project) -> None:
     assert project.run("fingerprint", "churn.pkl").code == 0
     recorded = json.loads((project.folder / FILE).read_text())
-    packages = {package["name"]: package for package in recorded["environment"]["packages"]["value"]}
+    packages = {
+        package["name"]: package for package in recorded["environment"]["packages"]["value"]
+    }
     assert packages.keys() == {"scoring", "vectors"}
     assert all(package["content"] for package in packages.values())
 
@@ -39,7 +41,9 @@ def test_json(project) -> None:
     told = project.run("fingerprint", "churn.pkl", "--format", "json")
     document = json.loads(told.stdout)
     assert document["schema"] == "envguard.fingerprinted/1"
-    loads = [need for need in document["fingerprint"]["artifact"]["needs"] if need["type"] == "loads"]
+    loads = [
+        need for need in document["fingerprint"]["artifact"]["needs"] if need["type"] == "loads"
+    ]
     assert [(need["module"], need["name"]) for need in loads] == [("scoring", "Scorer")]
 
 
@@ -82,6 +86,8 @@ def test_an_empty_or_malformed_lock(project, snapshot) -> None:
 
 
 def test_offline_with_an_empty_vault_is_incomplete(project, tmp_path) -> None:
-    told = project.run("fingerprint", "churn.pkl", "--offline", ENVGUARD_CACHE_DIR=str(tmp_path / "c"))
+    told = project.run(
+        "fingerprint", "churn.pkl", "--offline", ENVGUARD_CACHE_DIR=str(tmp_path / "c")
+    )
     assert told.code == 3
     assert "vault" in told.stdout

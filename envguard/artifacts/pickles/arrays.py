@@ -4,6 +4,9 @@ Source: ``joblib/numpy_pickle.py``. ``NumpyUnpickler.load_build`` reads the arra
 wrapper has got its state; ``NumpyArrayWrapper.read_array`` says how many bytes that are. An array
 of objects is a pickle of its own, loaded by the plain loader. Since joblib 1.2 an array is
 aligned by one byte that counts the padding and that many bytes 0xFF.
+
+A file with such a wrapper is read as joblib reads it. Known limit: ``pickle.load`` on the same
+file would run the bytes of an unaligned array, or of an array of objects, as its own opcodes.
 """
 
 import math

@@ -9,7 +9,8 @@ from envguard.images.base import BaseFacts, check_base, read_base
 from envguard.images.elf import PackageObject
 from envguard.images.host import HostBase, host_base
 from envguard.images.image import Image
-from envguard.images.loader import Missing
+from envguard.images.loader import Loader
+from envguard.images.objects import check_objects
 from envguard.images.tree import ImageFiles
 from envguard.model.environment import Environment
 from envguard.model.errors import MismatchError
@@ -17,8 +18,6 @@ from envguard.model.progress import Progress
 from envguard.model.target import Target
 
 _APP_USER = "65532:65532"
-_FROM_THE_DRIVER = ("libcuda.so", "libnvidia-", "libnvcuvid.so", "libcudadebugger.so")
-"""Libraries of the GPU driver, which a container runtime mounts when it starts a container."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +53,8 @@ class HostGround:
         """See `Ground`."""
         base = host_base(prefix=VENV, objects=objects)
         check_base(base.facts, wanted)
-        _check_libraries(base.missing)
+        missing = [f"no {item.name} for {', '.join(item.needed_by)}" for item in base.missing]
+        _check_libraries("--base host", missing)
         return Base(facts=base.facts, layers=(_host_layer(base),), user=_APP_USER)
 
 
@@ -63,6 +63,7 @@ class ImageGround:
     """An image that has a Python."""
 
     image: Image
+    files: ImageFiles
     facts: BaseFacts
 
     @classmethod
@@ -79,7 +80,7 @@ class ImageGround:
             prefix=VENV,
             user=runtime.user,
         )
-        return cls(image=image, facts=facts)
+        return cls(image=image, files=files, facts=facts)
 
     @property
     def target(self) -> Target:
@@ -89,6 +90,9 @@ class ImageGround:
     def prepare(self, wanted: Environment, objects: Sequence[PackageObject]) -> Base:
         """See `Ground`."""
         check_base(self.facts, wanted)
+        loader = Loader(self.files, self.facts.python)
+        problems = [str(problem) for problem in check_objects(objects, loader)]
+        _check_libraries(self.facts.source, problems)
         return Base(facts=self.facts, image=self.image, user=self.facts.user)
 
 
@@ -101,14 +105,13 @@ def _host_layer(base: HostBase) -> LayerPlan:
     )
 
 
-def _check_libraries(missing: Sequence[Missing]) -> None:
-    """Refuse wheels that need libraries which neither they nor this machine have."""
-    problems = [item for item in missing if not item.name.startswith(_FROM_THE_DRIVER)]
+def _check_libraries(where: str, problems: Sequence[str]) -> None:
+    """Refuse wheels that need libraries which neither they nor the base have."""
     if problems:
         raise MismatchError(
             "shared libraries are missing",
-            where="--base host",
-            expected="every library that the wheels need, on this machine or in a wheel",
-            found="; ".join(f"no {item.name} for {', '.join(item.needed_by)}" for item in problems),
-            hint="install the libraries, or lock packages that bring them",
+            where=where,
+            expected="every library that the wheels need, in the base or in a wheel",
+            found="; ".join(problems),
+            hint="install the libraries there, choose another base, or lock other wheels",
         )

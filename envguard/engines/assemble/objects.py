@@ -58,4 +58,4 @@ def _read(wheel: Wheel, member: Member, path: Path) -> Elf | None:
         for chunk in chunks:
             spool.write(chunk)
         spool.seek(0)
-        return read_elf(spool, f"{path.name}!{member.path}")  # type: ignore[arg-type]
+        return read_elf(spool, f"{path.name}!{member.path}")

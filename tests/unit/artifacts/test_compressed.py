@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envguard.artifacts.compressed import CODECS, Codec, Decompressed
@@ -31,6 +31,7 @@ def decompress(data: bytes, codec: Codec, limits: Limits | None = None) -> bytes
 
 
 @each_codec
+@settings(max_examples=25)
 @given(st.binary(max_size=2000), st.integers(1, 50))
 def test_gives_what_was_compressed(codec: Codec, data: bytes, times: int):
     packed = COMPRESS[codec.name](data * times)
@@ -40,7 +41,7 @@ def test_gives_what_was_compressed(codec: Codec, data: bytes, times: int):
 
 @each_codec
 def test_gives_large_data_over_many_chunks(codec: Codec):
-    data = bytes(range(256)) * 8000
+    data = bytes(range(256)) * 2500
     assert decompress(COMPRESS[codec.name](data), codec) == data
 
 
@@ -70,6 +71,7 @@ def test_refuses_every_truncation(codec: Codec):
 
 
 @each_codec
+@settings(max_examples=50)
 @given(st.binary(max_size=300))
 def test_damaged_data_give_a_typed_error_or_bytes(codec: Codec, data: bytes):
     try:

@@ -13,7 +13,8 @@ from tests.support.memory_files import MemoryFiles
 
 stream = io.BytesIO()
 joblib.dump(numpy.arange(3), stream, compress=3)
-benign = {str(p): pickle.dumps([1, "x", "x" * 300, 2.5], p) for p in range(6)} | {"j": stream.getvalue()}
+value = [1, "x", "x" * 300, 2.5]
+benign = {str(p): pickle.dumps(value, p) for p in range(6)} | {"joblib": stream.getvalue()}
 hostile = {name: data for name, (data, _) in pickles.hostile().items()}
 hostile |= {f"broken {name}": data for name, data in pickles.broken().items()}
 hostile |= {f"gap {name}": data for name, data in pickles.unforeseeable().items()}

@@ -4,7 +4,7 @@ import random
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envguard.artifacts import manifest
@@ -38,6 +38,7 @@ def test_digest_is_the_documented_text():
     assert digest_of(files) == Digest.of(text)
 
 
+@settings(max_examples=40)
 @given(st.dictionaries(st.text("abc", min_size=1, max_size=3), st.binary(max_size=9)), st.randoms())
 def test_digest_does_not_depend_on_order_or_workers(tree: dict[str, bytes], order: random.Random):
     entries = list(manifest.build(MemoryFiles(tree), workers=1))

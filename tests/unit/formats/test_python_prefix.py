@@ -55,7 +55,10 @@ def test_header_states_the_version() -> None:
 def test_build_details_beat_the_header() -> None:
     details = {
         "schema_version": "1.0",
-        "language": {"version_info": {"major": 3, "minor": 14, "micro": 0, "releaselevel": "candidate", "serial": 2}},
+        "language": {
+            "version_info": {"major": 3, "minor": 14, "micro": 0, "releaselevel": "candidate",
+                             "serial": 2}
+        },
         "implementation": {"name": "cpython"},
         "abi": {"flags": ["t", "d"], "extension_suffix": ".cpython-314td-x86_64-linux-gnu.so"},
     }  # fmt: skip
@@ -213,7 +216,7 @@ def pythons() -> list[Path]:
 
 @pytest.mark.parametrize("prefix", pythons(), ids=lambda path: path.name)
 def test_agrees_with_the_running_interpreter(prefix: Path) -> None:
-    code = "import platform, sysconfig; print(platform.python_version(), sysconfig.get_config_var('SOABI'))"
+    code = "import platform, sysconfig as s\nprint(platform.python_version(), s.get_config_var('SOABI'))"
     told = subprocess.run(
         [prefix / "bin/python3", "-I", "-S", "-c", code], capture_output=True, text=True, check=True
     )

@@ -27,10 +27,10 @@ from tests.support.memory_files import MemoryFiles
 _SITE = "v/lib/python3.11/site-packages"
 
 
-def read(prefix: Path, **options: bool) -> Environment:
+def read(prefix: Path, *, verify: bool = True) -> Environment:
     where = str(prefix).lstrip("/")
     return read_environment(
-        Folder(Path("/")), where, source="x", os="linux", machine="x86_64", **options
+        Folder(Path("/")), where, source="x", os="linux", machine="x86_64", verify=verify
     )
 
 

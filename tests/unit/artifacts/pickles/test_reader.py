@@ -63,6 +63,24 @@ def test_globals_keep_the_offset_of_their_first_opcode():
     ]
 
 
+def test_an_attribute_of_a_global_is_a_global_too():
+    data = (
+        b"\x80\x03cbuiltins\ngetattr\ncjson\ncodecs\n"
+        + pickles.short_text("builtins")
+        + b"\x86R\x940cbuiltins\ngetattr\nh\x00"
+        + pickles.short_text("exec")
+        + b"\x86R."
+    )
+    reading = read_bytes(data)
+    assert globals_of(reading) == {
+        ("builtins", "getattr"),
+        ("json", "codecs"),
+        ("json", "codecs.builtins"),
+        ("json", "codecs.builtins.exec"),
+    }
+    assert "runs code" in reading.gaps[0].reason
+
+
 @pytest.mark.parametrize("protocol", range(6))
 def test_states_the_protocol(protocol: int):
     value = [1, b"bytes", "text", (1.5, None)]
@@ -87,12 +105,12 @@ def test_opcodes_are_limited():
 @pytest.mark.parametrize(
     "data",
     [
-        b"\x80\x04N" + b"\x85" * 300_000 + b".",
-        b"\x80\x04" + b"(" * 300_000 + b"N.",
-        b"\x80\x04cm\nf\n" + b")R" * 100_000 + b".",
-        b"\x80\x04N" + b"2" * 500_000 + b".",
-        b"\x80\x04}" + b"\x94" * 500_000 + b".",
-        b"\x80\x04N" + b"\x852\x86" * 100_000 + b".",
+        b"\x80\x04N" + b"\x85" * 60_000 + b".",
+        b"\x80\x04" + b"(" * 60_000 + b"N.",
+        b"\x80\x04cm\nf\n" + b")R" * 50_000 + b".",
+        b"\x80\x04N" + b"2" * 100_000 + b".",
+        b"\x80\x04}" + b"\x94" * 100_000 + b".",
+        b"\x80\x04N" + b"\x852\x86" * 30_000 + b".",
     ],
     ids=["tuples", "marks", "calls", "copies", "memo", "doubling"],
 )
@@ -161,7 +179,7 @@ def mutations() -> Iterator[bytes]:
     yield from seeds
 
 
-@settings(max_examples=400)
+@settings(max_examples=250)
 @given(
     st.sampled_from(list(mutations())),
     st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=4),
@@ -197,4 +215,5 @@ def check_against_the_loader(data: bytes) -> None:
         return
     if not any("name is computed" in gap.reason for gap in reading.gaps):
         assert globals_of(reading) >= asked
-    assert reading.gaps or globals_of(reading) == asked
+    if not reading.gaps and ("builtins", "getattr") not in asked:
+        assert globals_of(reading) == asked
