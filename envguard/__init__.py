@@ -11,8 +11,7 @@ The Python API is the commands' stories, loaded when they are first used::
     envguard.inspect(...)      # anything -> what is in it
 """
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # importing typing for it would double what `envguard --version` costs
 if TYPE_CHECKING:
     from envguard.verbs.build import build
     from envguard.verbs.diff import diff

@@ -39,7 +39,8 @@ def read_line(
     text: str, place: Place, *, variables: Mapping[str, str], is_constraint: bool
 ) -> tuple[Line | Include, ...]:
     """What the logical line *text* says. Raises `GrammarError`."""
-    requirement, given = split(expand(text, variables))
+    expanded = expand(text, variables)
+    requirement, given = split(expanded)
     editable = any(option.name == "--editable" for option in given)
     if not requirement and not editable:
         return _settings(given, place, redacted(text))
@@ -47,9 +48,10 @@ def read_line(
         _refuse_others(given, _OF_REQUIREMENTS, "on a requirement's line")
     else:
         _refuse_others(given, _OF_EDITABLES, "beside --editable")
+    reference = _reference(requirement, given)
     line = _requirement(
-        _reference(requirement, given),
-        written=_reference(*split(text)) or text,
+        reference,
+        written=reference if expanded == text else _reference(*split(text)) or text,
         place=place,
         shown=redacted(text),
         editable=editable,
@@ -153,10 +155,19 @@ def _url_in(reference: str, *, editable: bool) -> str | None:
         return match["url"]
     if is_url(reference):
         return reference
+    if "@" in reference and not _looks_like_path(reference.partition("@")[0]):
+        return None
     match = _EXTRAS.fullmatch(reference)
     path = match["before"].strip() if match else reference
-    looks_like_path = "/" in path or path.startswith(".")
-    return path if editable or looks_like_path or is_archive(path) else None
+    if not (editable or _looks_like_path(path) or is_archive(path)):
+        return None
+    if "://" in path:
+        raise GrammarError("a URL of a kind that pip does not know")
+    return path
+
+
+def _looks_like_path(text: str) -> bool:
+    return "/" in text or text.startswith(".")
 
 
 def _told_by(line: Direct, reference: str, url: str) -> Direct:

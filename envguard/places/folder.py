@@ -10,6 +10,7 @@ import io
 import os
 import stat
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -23,6 +24,10 @@ _BUFFER = 1 << 20
 _SMALL = 64 << 10
 _READ_AHEAD = 64 << 10
 _LARGEST = 4 << 40
+_TICK = 20_000_000
+"""Nanoseconds; the kernel's clock for files ticks every 1 to 10 ms."""
+_PATIENCE = 10
+_WAIT = "run again when nothing writes to it"
 _REMEMBERED_FOLDERS = 100_000
 _buffers = threading.local()
 
@@ -104,6 +109,7 @@ class Folder:
         descriptor, status = self._opened(path)
         try:
             _check_size(status.st_size, path)
+            status = _settled(descriptor, status, path)
             digest = _sha256(descriptor, status.st_size)
             _check_unchanged(descriptor, status, path)
         except OSError as error:
@@ -273,6 +279,20 @@ def _check_size(size: int, path: str) -> None:
         raise LimitError("file is too large", where=path, expected=f"at most {_LARGEST} bytes")
 
 
+def _settled(descriptor: int, status: os.stat_result, path: str) -> os.stat_result:
+    """The status once the last write lies a tick of the kernel's clock back.
+
+    Times of files are coarse: of two writes within a tick only the first changes them, so a file
+    that changed just now could change again while it is read, and nobody would see it.
+    """
+    for _ in range(_PATIENCE):
+        if not 0 <= time.time_ns() - status.st_ctime_ns < _TICK:
+            return status
+        time.sleep(_TICK / 1e9)
+        status = os.fstat(descriptor)
+    raise UnreadableError("changes all the time", where=path, hint=_WAIT)
+
+
 def _check_unchanged(descriptor: int, before: os.stat_result, path: str) -> None:
     after = os.fstat(descriptor)
     if (after.st_size, after.st_mtime_ns, after.st_ctime_ns) != (
@@ -280,9 +300,7 @@ def _check_unchanged(descriptor: int, before: os.stat_result, path: str) -> None
         before.st_mtime_ns,
         before.st_ctime_ns,
     ):
-        raise UnreadableError(
-            "changed while it was read", where=path, hint="run again when nothing writes to it"
-        )
+        raise UnreadableError("changed while it was read", where=path, hint=_WAIT)
 
 
 def _checked(path: str) -> str:

@@ -3,8 +3,7 @@
 import base64
 import hashlib
 import json
-import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,35 +13,6 @@ from threading import Thread
 from packaging.utils import canonicalize_name
 
 JSON = "application/vnd.pypi.simple.v1+json"
-
-
-def make_wheel(
-    folder: Path,
-    name: str,
-    version: str,
-    *,
-    tag: str = "py3-none-any",
-    requires: Iterable[str] = (),
-    requires_python: str | None = None,
-) -> Path:
-    """Write a small, valid wheel of one module and return its path; the same bytes every time."""
-    module = name.replace("-", "_")
-    path = folder / f"{module}-{version}-{tag}.whl"
-    info = f"{module}-{version}.dist-info"
-    headers = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
-    headers += [f"Requires-Python: {requires_python}"] if requires_python else []
-    headers += [f"Requires-Dist: {requirement}" for requirement in requires]
-    files = {
-        f"{module}.py": f"__version__ = {version!r}\n",
-        f"{info}/METADATA": "\n".join([*headers, ""]),
-        f"{info}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n",
-    }
-    rows = [f"{name},{_record_hash(text)},{len(text)}\n" for name, text in files.items()]
-    files[f"{info}/RECORD"] = "".join([*rows, f"{info}/RECORD,,\n"])
-    with zipfile.ZipFile(path, "w") as archive:
-        for member, text in files.items():
-            archive.writestr(zipfile.ZipInfo(member), text)
-    return path
 
 
 @dataclass(kw_only=True)
@@ -115,11 +85,6 @@ def serving(
         server.shutdown()
         server.server_close()
         thread.join()
-
-
-def _record_hash(text: str) -> str:
-    raw = hashlib.sha256(text.encode()).digest()
-    return "sha256=" + base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def _handler(index: LoopbackIndex) -> type[BaseHTTPRequestHandler]:

@@ -216,7 +216,9 @@ def pythons() -> list[Path]:
 
 @pytest.mark.parametrize("prefix", pythons(), ids=lambda path: path.name)
 def test_agrees_with_the_running_interpreter(prefix: Path) -> None:
-    code = "import platform, sysconfig as s\nprint(platform.python_version(), s.get_config_var('SOABI'))"
+    code = (
+        "import platform as p, sysconfig as s; print(p.python_version(), s.get_config_var('SOABI'))"
+    )
     told = subprocess.run(
         [prefix / "bin/python3", "-I", "-S", "-c", code], capture_output=True, text=True, check=True
     )
