@@ -161,7 +161,7 @@ class Decompressed(io.RawIOBase):
             where=self._path,
             expected=expected,
             found=f"{self._given:,} bytes from {self._taken:,}",
-            hint=f"raise the limit `{name}` for a model that is this large",
+            hint=f"for a model that is really this large: --limit {name}=N",
         )
 
     def _damaged(self, message: str) -> UnreadableError:

@@ -8,12 +8,14 @@ import typer
 from envguard.cli.options import (
     AllowIncomplete,
     Format,
+    Limit,
     Offline,
     Quiet,
     ReportFile,
     ReportFormat,
     Verbose,
     emit,
+    limits,
     screen,
 )
 from envguard.cli.progress import reporting
@@ -61,6 +63,7 @@ def _diff(
         typer.Option("--trust-record", help="Believe RECORD: do not read installed files."),
     ] = False,
     offline: Offline = False,
+    limit: Limit = None,
     allow_incomplete: AllowIncomplete = False,
     format: Format = ReportFormat.TABLE,
     output: ReportFile = None,
@@ -78,6 +81,7 @@ def _diff(
             depth=Depth[by.name],
             verify_files=not trust_record,
             offline=offline,
+            limits=limits(limit),
             progress=progress,
         )
     code = result.exit_code(fail_on=fail_on, allow_incomplete=allow_incomplete)

@@ -8,11 +8,13 @@ import typer
 from envguard.cli.options import (
     AllowIncomplete,
     Format,
+    Limit,
     Offline,
     Quiet,
     ReportFormat,
     Verbose,
     emit,
+    limits,
     screen,
 )
 from envguard.cli.progress import reporting
@@ -52,6 +54,7 @@ def _fingerprint(
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write it here.")
     ] = None,
     offline: Offline = False,
+    limit: Limit = None,
     allow_incomplete: AllowIncomplete = False,
     format: Format = ReportFormat.TABLE,
     quiet: Quiet = False,
@@ -68,6 +71,7 @@ def _fingerprint(
                 output=output,
                 offline=offline,
                 allow_incomplete=allow_incomplete,
+                limits=limits(limit),
                 progress=progress,
             )
     except EnvironmentDiffers as error:

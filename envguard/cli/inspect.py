@@ -7,11 +7,13 @@ import typer
 from envguard.cli.options import (
     AllowIncomplete,
     Format,
+    Limit,
     Quiet,
     ReportFile,
     ReportFormat,
     Verbose,
     emit,
+    limits,
     screen,
 )
 from envguard.cli.progress import reporting
@@ -37,6 +39,7 @@ def add_to(app: typer.Typer) -> None:
 
 def _inspect(
     thing: Annotated[str, typer.Argument(metavar="THING", help="A path or locator.")],
+    limit: Limit = None,
     allow_incomplete: AllowIncomplete = False,
     format: Format = ReportFormat.TABLE,
     output: ReportFile = None,
@@ -46,7 +49,7 @@ def _inspect(
     from envguard.verbs.inspect import inspect
 
     with reporting(quiet=quiet, verbose=verbose) as progress:
-        result = inspect(thing, progress=progress)
+        result = inspect(thing, limits=limits(limit), progress=progress)
     code = result.exit_code(allow_incomplete=allow_incomplete)
     if format is ReportFormat.JSON:
         from envguard.reports import json

@@ -5,12 +5,15 @@ import shutil
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from envguard import storage
 from envguard.reports.text import Screen
+
+if TYPE_CHECKING:
+    from envguard.artifacts.limits import Limits
 
 
 class ReportFormat(StrEnum):
@@ -36,6 +39,29 @@ AllowIncomplete = Annotated[
     bool,
     typer.Option("--allow-incomplete", help="Exit 0 although something could not be seen."),
 ]
+Limit = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--limit",
+        metavar="NAME=N",
+        help="Raise a cap on reading models: opcodes, decompressed, ratio; repeatable.",
+    ),
+]
+
+
+def limits(given: list[str] | None) -> "Limits":
+    """The caps on reading a model, raised as ``--limit NAME=N`` says."""
+    from envguard.artifacts.limits import Limits
+
+    raised: dict[str, int] = {}
+    for text in given or ():
+        name, _, number = text.partition("=")
+        if name not in ("opcodes", "decompressed", "ratio") or not number.isdecimal():
+            raise typer.BadParameter(
+                f"{text!r}: expected opcodes=N, decompressed=N or ratio=N", param_hint="--limit"
+            )
+        raised[name] = int(number)
+    return Limits(**raised)
 
 
 def screen(output: Path | None = None) -> Screen:

@@ -19,8 +19,11 @@ import csv
 import hashlib
 import posixpath
 import re
+from binascii import a2b_base64
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import attrgetter
+from typing import NamedTuple
 
 from envguard.model.digest import Digest
 from envguard.model.errors import UnreadableError
@@ -38,6 +41,9 @@ _BY_INSTALLERS = frozenset(
         "uv_cache.json",
     }
 )
+_NOT_PLAIN = re.compile(r"(?:^|/)(?:\.{0,2}/|\.{1,2}$)|/$")
+_SIZES = {"sha256": 32, "sha384": 48, "sha512": 64}
+_URLSAFE = str.maketrans("-_", "+/")
 _HEADERS = re.compile(r"include/(?:site/)?python\d+\.\d+t?/[^/]+/(.+)")
 
 
@@ -50,8 +56,7 @@ class InstalledFile:
     size: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordRow:
+class RecordRow(NamedTuple):
     """A line of a RECORD as written: the path, and digest and size where they are stated."""
 
     path: str
@@ -62,7 +67,7 @@ class RecordRow:
 def content_digest(files: Iterable[InstalledFile]) -> Digest:
     """The digest over *files* in any order (see the module's text for its definition)."""
     hasher = hashlib.sha256(b"envguard-content-v1\n")
-    for file in sorted(files):
+    for file in sorted(files, key=attrgetter("path")):
         hasher.update(f"{file.path}\0{file.digest.hex}\0{file.size}\n".encode())
     return Digest("sha256", hasher.hexdigest())
 
@@ -86,7 +91,8 @@ def in_wheel(path: str, data_folder: str) -> str | None:
 
 def in_prefix(path: str, site: str | None) -> str | None:
     """The normalised path of *path* below a prefix whose site-packages is *site*, or ``None``."""
-    path = posixpath.normpath(path)
+    if _NOT_PLAIN.search(path):
+        path = posixpath.normpath(path)
     if site is not None and path.startswith(site + "/"):
         return _counted(f"lib/{path[len(site) + 1 :]}")
     if path.startswith(("bin/", "Scripts/")):
@@ -97,11 +103,12 @@ def in_prefix(path: str, site: str | None) -> str | None:
 
 
 def _counted(path: str) -> str | None:
-    parts = path.split("/")
-    if path.endswith(".pyc") or "__pycache__" in parts:
+    if path.endswith(".pyc") or "/__pycache__/" in path:
         return None
-    if len(parts) > 2 and parts[1].endswith(".dist-info") and parts[2] in _BY_INSTALLERS:
-        return None
+    if ".dist-info/" in path:
+        parts = path.split("/")
+        if len(parts) > 2 and parts[1].endswith(".dist-info") and parts[2] in _BY_INSTALLERS:
+            return None
     return path
 
 
@@ -115,17 +122,15 @@ def read_record(data: bytes, source: str) -> tuple[RecordRow, ...]:
     rows: list[RecordRow] = []
     problems: list[str] = []
     try:
-        lines = list(csv.reader(data.decode("utf-8").splitlines()))
-    except (UnicodeDecodeError, csv.Error) as error:
+        lines = data.decode("utf-8").splitlines()
+    except UnicodeDecodeError as error:
         raise UnreadableError(f"is no RECORD: {error}", where=source) from error
-    for number, fields in enumerate(lines, 1):
-        if not fields:
+    for number, line in enumerate(lines, 1):
+        if not line:
             continue
         try:
-            path, digest, size = (*fields, "", "")[:3]
-            rows.append(
-                RecordRow(path=path, digest=_digest(digest), size=int(size) if size else None)
-            )
+            path, digest, size = _fields(line)
+            rows.append(RecordRow(path, _digest(digest), int(size) if size else None))
         except ValueError as error:
             problems.append(f"line {number}: {error}")
     if problems:
@@ -133,12 +138,28 @@ def read_record(data: bytes, source: str) -> tuple[RecordRow, ...]:
     return tuple(rows)
 
 
+def _fields(line: str) -> list[str]:
+    """Path, hash and size of a line; nearly all lines need no CSV reader."""
+    if '"' not in line:
+        fields = line.split(",")
+        return fields if len(fields) == 3 else [*fields, "", ""][:3]
+    try:
+        return [*next(csv.reader([line], strict=True)), "", ""][:3]
+    except csv.Error as error:
+        raise ValueError(str(error)) from error
+
+
 def _digest(text: str) -> Digest | None:
-    """``sha256=<urlsafe base64 without padding>`` as a digest; ``None`` when empty or weaker."""
+    """``sha256=<urlsafe base64 without padding>`` as a digest; ``None`` when empty or weaker.
+
+    Debian's packages write the digest in hexadecimal.
+    """
     algorithm, _, encoded = text.partition("=")
-    if algorithm not in ("sha256", "sha384", "sha512"):
+    if algorithm not in _SIZES:
         return None
-    raw = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
+    if len(encoded) == 2 * _SIZES[algorithm]:
+        return Digest.parse(f"{algorithm}:{encoded}")
+    raw = a2b_base64(encoded.translate(_URLSAFE) + "=" * (-len(encoded) % 4))
     return Digest(algorithm, raw.hex())
 
 

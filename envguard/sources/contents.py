@@ -5,15 +5,30 @@ from dataclasses import replace
 from pathlib import Path
 
 from envguard.engines.assemble.plan import PinnedWheel
+from envguard.engines.resolve.locate import locate_files
 from envguard.formats.record import InstalledFile
 from envguard.model.digest import Digest
 from envguard.model.environment import Environment, Section
 from envguard.model.errors import MismatchError, UnreadableError
 from envguard.model.findings import Area, Gap
+from envguard.model.lock import Lock
 from envguard.model.package import Package
+from envguard.model.target import Target
 from envguard.sources.reading import Access
 from envguard.wheels.content import cached_content
 from envguard.wheels.fetch import fetch
+
+
+def selected(lock: Lock, target: Target, access: Access) -> Environment:
+    """What *lock* selects on *target*, each package with the one file to install.
+
+    A requirements lock names hashes only: unless offline, the index is asked for their files.
+    """
+    environment = lock.select(target)
+    if access.offline:
+        return environment
+    packages = tuple(locate_files(environment.packages.value or (), target))
+    return replace(environment, packages=Section.seen(packages))
 
 
 def with_contents(

@@ -13,6 +13,7 @@ from envguard.model.fingerprint import Fingerprint
 from envguard.model.lock import Lock
 from envguard.model.target import Target
 from envguard.sources import reading
+from envguard.sources.contents import selected
 from envguard.sources.locators import FingerprintFile, LockFile, locate
 from envguard.sources.reading import Access
 
@@ -30,14 +31,14 @@ class Ingredients:
     documents: Mapping[str, bytes]
     labels: Mapping[str, str]
 
-    def environment_for(self, target: Target) -> Environment:
+    def environment_for(self, target: Target, access: Access) -> Environment:
         """What the image of *target* must contain.
 
         Raises `MismatchError` when that is not what was recorded, or what the lock allows.
         """
         match self.source:
             case Lock():
-                return self.source.select(target)
+                return selected(self.source, target, access)
             case Fingerprint():
                 _check(self.source, target)
                 return self.source.environment

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from envguard import storage
+from envguard.artifacts.limits import Limits
 from envguard.artifacts.read import read as read_artifact
 from envguard.formats import fingerprint as fingerprint_file
 from envguard.formats import pylock, requirements, requirements_lock
@@ -40,6 +41,7 @@ class Access:
     progress: Progress = silent
     vault: Vault = field(default_factory=lambda: Vault(storage.cache_folder() / "vault"))
     digests: DigestCache = field(default_factory=DigestCache)
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +57,11 @@ def artifact(path: Path, access: Access, *, keep_damaged: bool = False) -> Artif
     name = path.resolve().name
     try:
         return read_artifact(
-            model_files(path, access), name, progress=access.progress, keep_damaged=keep_damaged
+            model_files(path, access),
+            name,
+            progress=access.progress,
+            limits=access.limits,
+            keep_damaged=keep_damaged,
         )
     finally:
         access.digests.save()

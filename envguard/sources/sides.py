@@ -13,7 +13,7 @@ from envguard.model.lock import Lock
 from envguard.model.package import Package
 from envguard.model.target import Target
 from envguard.sources import reading
-from envguard.sources.contents import wheel_files, with_contents
+from envguard.sources.contents import selected, wheel_files, with_contents
 from envguard.sources.locators import FingerprintFile, Located, LockFile, Model
 from envguard.sources.reading import Access, Tree
 
@@ -72,11 +72,11 @@ def matched(
     With *contents*, the wheels of a lock are fetched where the other side has bytes to compare.
     """
     target = _target(before) or _target(after) or reading.this_target()
-    old, new = _selected(before, target), _selected(after, target)
+    old, new = (_selected(side, target) for side in (before, after))
     if contents and isinstance(before, Locked):
-        old = with_contents(old, before.folder, access, only=_comparable(old, new))
+        old = _told(before, target, old, new, access)
     if contents and isinstance(after, Locked):
-        new = with_contents(new, after.folder, access, only=_comparable(new, old))
+        new = _told(after, target, new, old, access)
     return old, new
 
 
@@ -103,6 +103,16 @@ def _target(side: Side) -> Target | None:
 
 def _selected(side: Side, target: Target) -> Environment:
     return side.environment if isinstance(side, Stated) else side.lock.select(target)
+
+
+def _told(
+    locked: Locked, target: Target, environment: Environment, other: Environment, access: Access
+) -> Environment:
+    """*environment* with the contents that can be compared with those of *other*."""
+    only = _comparable(environment, other)
+    if not only:
+        return environment
+    return with_contents(selected(locked.lock, target, access), locked.folder, access, only=only)
 
 
 def _comparable(locked: Environment, other: Environment) -> set[str]:

@@ -55,7 +55,7 @@ def build(
     access = reading.Access(offline=offline, progress=progress)
     asked = ingredients.read(source, model, access)
     ground = _ground(base, access)
-    wanted = asked.environment_for(ground.target)
+    wanted = asked.environment_for(ground.target, access)
     wheels = pinned_wheels(wanted, asked.folder, access)
     chosen = ground.prepare(wanted, package_objects(wheels, access.vault))
     image_plan = _plan(asked, chosen, wheels, access)

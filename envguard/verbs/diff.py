@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from envguard.artifacts.limits import Limits
 from envguard.compare import policy
 from envguard.compare.environments import compare, order
 from envguard.compare.needs import needed_packages
@@ -42,6 +43,7 @@ def diff(
     depth: Depth = Depth.CONTENT,
     verify_files: bool = True,
     offline: bool = False,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
     progress: Progress = silent,
 ) -> Difference:
     """Compare two environments, given as locators.
@@ -52,7 +54,9 @@ def diff(
 
     Raises `UsageError` for what cannot be compared, `UnreadableError` for what is damaged.
     """
-    access = reading.Access(offline=offline, verify_files=verify_files, progress=progress)
+    access = reading.Access(
+        offline=offline, verify_files=verify_files, limits=limits, progress=progress
+    )
     left, right = (sides.open_side(locate(text), access, source=text) for text in (before, after))
     old, new = sides.matched(left, right, access, contents=depth is Depth.CONTENT)
     comparison = compare(

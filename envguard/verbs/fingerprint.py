@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from envguard import storage
+from envguard.artifacts.limits import Limits
 from envguard.compare.environments import compare
 from envguard.formats import fingerprint as document
 from envguard.model.artifact import Artifact
@@ -18,7 +19,7 @@ from envguard.model.lock import Lock
 from envguard.model.progress import Progress, silent
 from envguard.model.target import Target
 from envguard.sources import reading
-from envguard.sources.contents import with_contents
+from envguard.sources.contents import selected, with_contents
 from envguard.sources.locators import LockFile, locate
 from envguard.tools import git
 
@@ -61,6 +62,7 @@ def fingerprint(
     output: Path | None = None,
     offline: bool = False,
     allow_incomplete: bool = False,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
     progress: Progress = silent,
 ) -> Fingerprinted:
     """Fingerprint *model* (a file or folder) with *lock* and write it, whole or not at all.
@@ -71,7 +73,7 @@ def fingerprint(
     Raises `EnvironmentDiffers`, `UsageError` when model or lock cannot be told, and
     `UnreadableError` for a damaged model unless *allow_incomplete*.
     """
-    access = reading.Access(offline=offline, progress=progress)
+    access = reading.Access(offline=offline, limits=limits, progress=progress)
     if not model.exists():
         raise UsageError("there is no such file or folder", where=str(model))
     lock_file = _named_lock(lock or only_lock())
@@ -120,22 +122,21 @@ def _environment(
     lock: Lock, lock_file: LockFile, named: str | None, access: reading.Access
 ) -> Environment:
     """What the lock selects, with every content digest; proved against *named* where given."""
-    source = lock_file.path.name
+    folder, source = lock_file.path.parent, lock_file.path.name
     if named is None:
-        selected = lock.select(reading.this_target())
-        return replace(with_contents(selected, lock_file.path.parent, access), source=source)
+        locked = selected(lock, reading.this_target(), access)
+        return replace(with_contents(locked, folder, access), source=source)
     actual = reading.environment(locate(named), access, source=named)
-    selected = lock.select(Target.of(actual))
-    selected = with_contents(selected, lock_file.path.parent, access)
-    comparison = compare(selected, actual)
+    locked = with_contents(selected(lock, Target.of(actual), access), folder, access)
+    comparison = compare(locked, actual)
     found = worst(comparison.findings)
     if found is not None and found.rank >= Severity.WARNING.rank:
         raise EnvironmentDiffers(comparison)
     return replace(
-        selected,
+        locked,
         source=source,
         accelerator=actual.accelerator,
-        gaps=tuple(dict.fromkeys(selected.gaps + actual.gaps)),
+        gaps=tuple(dict.fromkeys(locked.gaps + actual.gaps)),
     )
 
 

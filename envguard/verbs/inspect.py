@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from envguard.artifacts.limits import Limits
 from envguard.model.artifact import Artifact
 from envguard.model.environment import Environment
 from envguard.model.errors import ExitCode
@@ -25,12 +26,17 @@ class Inspection:
         return ExitCode.UNREADABLE if gaps and not allow_incomplete else ExitCode.OK
 
 
-def inspect(thing: str, *, progress: Progress = silent) -> Inspection:
+def inspect(
+    thing: str,
+    *,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+    progress: Progress = silent,
+) -> Inspection:
     """Read *thing*, whatever it is; nothing of it is executed.
 
     Raises `UsageError` when there is no such thing, `UnreadableError` when it is damaged.
     """
-    access = reading.Access(progress=progress)
+    access = reading.Access(limits=limits, progress=progress)
     match locate(thing):
         case Model(path=path):
             return Inspection(kind="model", thing=reading.artifact(path, access))

@@ -10,11 +10,10 @@ projects" (PEP 376, 627).
 import configparser
 import csv
 import io
-import posixpath
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 
 from envguard.formats.record import record_hash
 from envguard.model.digest import Digest
@@ -55,7 +54,7 @@ def plan(
         _generated(f"{layout.site}/{wheel.dist_info}/INSTALLER", b"envguard\n"),
     ]
     record = f"{layout.site}/{wheel.dist_info}/RECORD"
-    placed.append(_generated(record, _record(placed, record, layout.site)))
+    placed.append(_generated(record, _record(placed, record, layout)))
     problems.extend(_collisions(placed, layout))
     if problems:
         raise UnreadableError(
@@ -167,7 +166,7 @@ def _wrapper(name: str, module: str, attribute: str, layout: _Layout) -> Placed:
     return _generated(f"{layout.prefix}/bin/{name}", data, executable=True)
 
 
-def _record(placed: list[Placed], record: str, site: str) -> bytes:
+def _record(placed: list[Placed], record: str, layout: _Layout) -> bytes:
     """RECORD of what is placed, sorted by path; its own row has neither digest nor size."""
     rows = [(record, "", "")]
     for file in placed:
@@ -176,21 +175,27 @@ def _record(placed: list[Placed], record: str, site: str) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     for path, digest, length in sorted(rows):
-        writer.writerow((posixpath.relpath(path, site), digest, length))
+        writer.writerow((_relative(path, layout), digest, length))
     return text.getvalue().encode()
+
+
+def _relative(path: str, layout: _Layout) -> str:
+    """*path* as RECORD writes it: relative to site-packages, three folders below the prefix."""
+    if path.startswith(f"{layout.site}/"):
+        return path[len(layout.site) + 1 :]
+    return "../../../" + path[len(layout.prefix) + 1 :]
 
 
 def _collisions(placed: list[Placed], layout: _Layout) -> Iterator[str]:
     """Paths that two files claim, that are a file and a folder, or that the environment owns."""
-    paths = {file.path for file in placed}
-    if len(paths) < len(placed):
-        counted = sorted(file.path for file in placed)
-        for first, second in pairwise(counted):
-            if first == second:
-                yield f"two files are to be {first}"
-    for path in sorted(paths):
-        parents = {path[: match.start()] for match in re.finditer("/", path)}
-        for parent in sorted(parents & paths):
-            yield f"{parent} is to be a file and a folder"
-        if owned := sorted(({path} | parents) & layout.reserved):
-            yield f"{path} belongs to the environment itself ({owned[0]})"
+    paths = Counter(file.path for file in placed)
+    folders: set[str] = set()
+    for path in paths:
+        folder = path.rpartition("/")[0]
+        while folder and folder not in folders:
+            folders.add(folder)
+            folder = folder.rpartition("/")[0]
+    yield from (f"two files are to be {path}" for path, count in paths.items() if count > 1)
+    yield from (f"{path} is to be a file and a folder" for path in sorted(paths.keys() & folders))
+    owned = layout.reserved & (paths.keys() | folders)
+    yield from (f"{path} belongs to the environment itself" for path in sorted(owned))

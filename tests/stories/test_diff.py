@@ -14,8 +14,17 @@ def sides(fingerprinted):
     project = fingerprinted
     build = ("build", FINGERPRINT, "--output", "image", "--archive", "image.tar")
     assert project.run(*build).code == 0
+    assert project.run("lock", "requirements.in", "-f", "requirements", "-o", "run.txt").code == 0
     python = str(project.folder / "training" / "bin" / "python")
-    return project, [LOCK, FINGERPRINT, "training", f"python:{python}", "image", "image.tar"]
+    return project, [
+        LOCK,
+        "run.txt",
+        FINGERPRINT,
+        "training",
+        f"python:{python}",
+        "image",
+        "image.tar",
+    ]
 
 
 def test_the_same_environment_through_all_sources_is_equal(sides) -> None:

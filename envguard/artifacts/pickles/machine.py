@@ -35,7 +35,7 @@ def run(loader: Loader, opcodes: Opcodes, limit: int) -> Symbol:
         "the pickle has too many opcodes",
         where=f"{loader.source.path}@{loader.source.offset}",
         expected=f"at most {limit:,}",
-        hint="raise the limit `opcodes` for a model that is this large",
+        hint="for a model that is really this large: --limit opcodes=N",
     )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from packaging.version import Version
 
 from envguard.formats.lock_meaning import meaning
 from envguard.formats.requirements import parse
@@ -136,7 +137,9 @@ ENTRIES = st.lists(
             marker=marker,
         ),
         st.from_regex(r"[a-z][a-z0-9]{0,5}(-[a-z0-9]{1,3})?", fullmatch=True),
-        st.from_regex(r"[1-9](\.[0-9]{1,2}){0,2}(rc[1-9])?(\+cu126)?", fullmatch=True),
+        st.from_regex(r"[1-9](\.[0-9]{1,2}){0,2}(rc[1-9])?(\+cu126)?", fullmatch=True).map(
+            lambda version: str(Version(version))
+        ),
         st.sampled_from([None, 'sys_platform == "linux"', 'python_full_version < "3.12"']),
         st.sets(st.binary(max_size=2).map(Digest.of), min_size=1, max_size=3),
     ),

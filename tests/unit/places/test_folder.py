@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from envguard.model.digest import Digest
 from envguard.model.errors import LimitError, UnreadableError
 from envguard.model.files import Entry, Kind, read, walk
+from envguard.places import folder as folder_module
 from envguard.places.folder import Folder, SingleFile, tree
 
 
@@ -124,36 +125,46 @@ def test_a_file_rewritten_while_it_is_read_is_an_error(root: Path) -> None:
         stream.close()
 
 
-def test_a_file_that_is_rewritten_all_the_time_is_never_a_mixture(tmp_path: Path) -> None:
-    size = 4 << 20
-    versions = [bytes([number]) * size for number in (1, 2)]
-    whole = {Digest.of(version) for version in versions}
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_file_rewritten_while_it_is_hashed_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """Even a file that is a moment old: one tick of the clock must not hide the second write."""
+    path, hashing = tmp_path / "model", folder_module._sha256
+
+    def disturbed(descriptor: int, size: int) -> Digest:
+        if when == "before":
+            path.write_bytes(b"2" * 1000)
+        digest = hashing(descriptor, size)
+        if when == "after":
+            path.write_bytes(b"2" * 1000)
+        return digest
+
+    monkeypatch.setattr(folder_module, "_sha256", disturbed)
+    for _ in range(10):
+        path.write_bytes(b"1" * 1000)
+        with pytest.raises(UnreadableError, match="changed while it was read"):
+            Folder(tmp_path).digest("model")
+
+
+def test_a_file_that_never_rests_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "model"
-    path.write_bytes(versions[0])
+    path.write_bytes(b"1")
     stop = threading.Event()
 
-    def rewrite() -> None:
-        with path.open("r+b", buffering=0) as stream:
-            while not stop.is_set():
-                for version in versions:
-                    stream.seek(0)
-                    stream.write(version)
+    def touch() -> None:
+        while not stop.wait(0.001):
+            path.touch()
 
-    writer = threading.Thread(target=rewrite)
+    writer = threading.Thread(target=touch)
     writer.start()
-    folder, changed = Folder(tmp_path), 0
     try:
-        for _ in range(5):
-            try:
-                assert folder.digest("model") in whole
-            except UnreadableError as error:
-                assert "change" in str(error)
-                changed += 1
+        with pytest.raises(UnreadableError, match="change"):
+            Folder(tmp_path).digest("model")
     finally:
         stop.set()
         writer.join()
-    assert changed
-    assert folder.digest("model") in whole
+    assert Folder(tmp_path).digest("model") == Digest.of(b"1")
 
 
 @pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 65_537, (1 << 20) + 1])
