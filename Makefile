@@ -5,6 +5,10 @@ VENV   ?= .venv
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN    := $(VENV)/bin
 
+LOCK_RUN  := pyproject.toml --format requirements --extra all --group build --output lockfiles/run.txt
+LOCK_DEV  := pyproject.toml --format requirements --extra all --group dev --output lockfiles/dev.txt
+LOCK_DOCS := pyproject.toml --format requirements --extra all --group build --group docs --output lockfiles/docs.txt
+
 .PHONY: demo test check bench services docs lock clean
 .DEFAULT_GOAL := test
 
@@ -19,6 +23,9 @@ check: $(VENV)/.dev         ## lint, format, types, import contracts, the projec
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/envguard lock --check --quiet $(LOCK_RUN)
+	$(BIN)/envguard lock --check --quiet $(LOCK_DEV)
+	$(BIN)/envguard lock --check --quiet $(LOCK_DOCS)
 
 bench: $(VENV)/.dev         ## ratios against peers, measured side by side
 	$(BIN)/python -m tests.benchmarks
@@ -29,8 +36,10 @@ services:                   ## install and start what marked tests need (Docker,
 docs: $(VENV)/.docs         ## the documentation as pages in site/
 	$(BIN)/mkdocs build --strict
 
-lock: $(VENV)/.dev          ## make the project's own locks again, by envguard itself
-	$(BIN)/python -m tests.support.own_locks
+lock: $(VENV)/.run          ## make the project's own locks again where their inputs changed
+	$(BIN)/envguard lock $(LOCK_RUN)
+	$(BIN)/envguard lock $(LOCK_DEV)
+	$(BIN)/envguard lock $(LOCK_DOCS)
 
 clean:                      ## remove what the targets above made
 	rm -rf $(VENV) demo site build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

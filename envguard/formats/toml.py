@@ -21,7 +21,7 @@ _STRING_OR_COMMENT = re.compile(
     rb"|'[^'\n]*+'"
     rb"|#[^\n]*+"
 )
-_DEEP_KEY = re.compile(rb"(?:[\w-]++[ \t]*+\.[ \t]*+){%d}" % MAX_KEY_PARTS)
+_DEEP_KEY = re.compile(rb"(?<![\w-])(?:[\w-]++[ \t]*+\.[ \t]*+){%d}" % MAX_KEY_PARTS)
 
 
 def load(data: bytes, source: str) -> dict[str, Any]:

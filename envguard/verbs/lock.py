@@ -171,7 +171,7 @@ def _request(options: LockOptions, inputs: Inputs, existing: LockFile | None) ->
         groups=options.groups,
         python=python,
         platforms=tuple(map(LockPlatform.parse, options.targets)),
-        existing=pylock_document.pins(existing.lock) if existing and keep else None,
+        existing=existing.lock if existing and keep else None,
         upgrade=options.upgrade,
         upgrade_packages=options.upgrade_packages,
         exclude_newer=options.exclude_newer,
@@ -234,7 +234,7 @@ def _command(options: LockOptions) -> str:
     words += _repeated("--constraint", options.constraints) + _repeated("--extra", options.extras)
     words += _repeated("--group", options.groups) + _repeated("--target", options.targets)
     single = {
-        "--python": options.python_version,
+        "--python-version": options.python_version,
         "--exclude-newer": options.exclude_newer,
         "--resolver": options.resolver if options.resolver != "uv" else None,
         "--format": options.format.value if options.format is not LockFormat.PYLOCK else None,

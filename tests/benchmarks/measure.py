@@ -27,9 +27,9 @@ class Took:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
-    """The contender takes at most *at_most* times what the contender *of* takes."""
+    """At most *at_most* times what the contender *of* takes; without one, so many seconds."""
 
-    of: str
+    of: str | None = None
     at_most: float
 
 
@@ -104,10 +104,11 @@ def command(
     def run() -> None:
         done = subprocess.run(
             words, cwd=folder, env=environment, stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False,
         )  # fmt: skip
         if done.returncode not in expect:
-            raise RuntimeError(f"{' '.join(words)} ended with {done.returncode}")
+            told = done.stderr.decode(errors="replace")[-2000:]
+            raise RuntimeError(f"{' '.join(words)} ended with {done.returncode}: {told}")
 
     return run
 
@@ -174,8 +175,11 @@ def _number(value: float | None, width: int, digits: int) -> str:
 
 def _judged(result: Result, name: str, goal: Goal) -> str:
     """A goal in words. On a busy machine processor time alone may meet it: then it says so."""
+    if goal.of is None:
+        met = result.wall(name) <= goal.at_most
+        return f"<= {goal.at_most:g} s: {'met' if met else 'MISSED'}"
     if goal.of not in result.runs:
-        return f"<= {goal.at_most:g}x {goal.of}: not measured"
+        return f"<= {goal.at_most:.3g}x {goal.of}: not measured"
     wall, cpu = _ratios(result, name, goal.of)
     if wall is not None and wall <= goal.at_most:
         verdict = "met"
@@ -184,4 +188,4 @@ def _judged(result: Result, name: str, goal: Goal) -> str:
     else:
         verdict = "MISSED"
     found = f"{_number(wall, 0, 2)} wall, {_number(cpu, 0, 2)} CPU"
-    return f"<= {goal.at_most:g}x {goal.of}: {verdict} ({found})"
+    return f"<= {goal.at_most:.3g}x {goal.of}: {verdict} ({found})"

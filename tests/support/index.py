@@ -87,7 +87,24 @@ def serving(
         thread.join()
 
 
-def _handler(index: LoopbackIndex) -> type[BaseHTTPRequestHandler]:
+def _html(files: list[Path]) -> bytes:
+    """The PEP 503 page that lists *files*."""
+    links = "".join(
+        f'<a href="/files/{path.name}#sha256='
+        f'{hashlib.sha256(path.read_bytes()).hexdigest()}">{path.name}</a>\n'
+        for path in files
+    )
+    return f"<!DOCTYPE html><html><body>{links}".encode()
+
+
+def _span(asked: str, size: int) -> tuple[int, int]:
+    """First and last byte of a range (RFC 9110, 14.1.2)."""
+    first, _, last = asked.partition("-")
+    start = int(first) if first else max(0, size - int(last))
+    return start, min(int(last), size - 1) if first and last else size - 1
+
+
+def _handler(index: LoopbackIndex) -> type[BaseHTTPRequestHandler]:  # noqa: C901 - a whole class
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -114,12 +131,7 @@ def _handler(index: LoopbackIndex) -> type[BaseHTTPRequestHandler]:
             if JSON in self.headers.get("Accept", ""):
                 self._answer(200, json.dumps(index.page(project)).encode(), JSON)
                 return
-            links = "".join(
-                f'<a href="/files/{path.name}#sha256='
-                f'{hashlib.sha256(path.read_bytes()).hexdigest()}">{path.name}</a>\n'
-                for path in index.files(project)
-            )
-            self._answer(200, f"<!DOCTYPE html><html><body>{links}".encode(), "text/html")
+            self._answer(200, _html(index.files(project)), "text/html")
 
         def _file(self, data: bytes) -> None:
             """A file, or the part of it that a range asks for (uv reads metadata that way)."""
@@ -127,9 +139,7 @@ def _handler(index: LoopbackIndex) -> type[BaseHTTPRequestHandler]:
             if not asked.startswith("bytes="):
                 self._answer(200, data, "application/zip", {"Accept-Ranges": "bytes"})
                 return
-            first, _, last = asked.removeprefix("bytes=").partition("-")
-            start = int(first) if first else max(0, len(data) - int(last))
-            end = min(int(last), len(data) - 1) if first and last else len(data) - 1
+            start, end = _span(asked.removeprefix("bytes="), len(data))
             span = {"Content-Range": f"bytes {start}-{end}/{len(data)}"}
             self._answer(206, data[start : end + 1], "application/zip", span)
 

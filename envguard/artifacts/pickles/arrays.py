@@ -5,8 +5,9 @@ wrapper has got its state; ``NumpyArrayWrapper.read_array`` says how many bytes 
 of objects is a pickle of its own, loaded by the plain loader. Since joblib 1.2 an array is
 aligned by one byte that counts the padding and that many bytes 0xFF.
 
-A file with such a wrapper is read as joblib reads it. Known limit: ``pickle.load`` on the same
-file would run the bytes of an unaligned array, or of an array of objects, as its own opcodes.
+A file with such a wrapper is read as joblib reads it. Where ``pickle.load`` would go on behind
+an unaligned array, a gap says so. Known limit: it would also run an array of objects as opcodes
+of the outer pickle, with the outer memo.
 """
 
 import math
@@ -53,8 +54,24 @@ def _array(loader: Loader, wrapper: Made, limit: int) -> Symbol:
         return machine.run(Loader(source, loader.facts, loader.opcodes), machine.PLAIN, limit)
     if state.get("numpy_array_alignment_bytes") is not None:
         _padding(loader)
-    source.skip(size * _count(loader, state.get("shape")))
+        source.skip(size * _count(loader, state.get("shape")))
+    else:
+        _unaligned(loader, size * _count(loader, state.get("shape")))
     return Opaque.THING
+
+
+def _unaligned(loader: Loader, size: int) -> None:
+    """Pass over *size* bytes of an array as joblib before 1.2 wrote it.
+
+    The plain loader would run them as opcodes. It stops at the first byte that is none, so only
+    the first array of a file can lead it anywhere.
+    """
+    source = loader.source
+    if size and loader.facts.arrays == 1:
+        if source.byte() in machine.PLAIN:
+            loader.gap("pickle.load, unlike joblib.load, would run an array's bytes as opcodes")
+        size -= 1
+    source.skip(size)
 
 
 def _element(loader: Loader, dtype: Symbol) -> tuple[int, bool]:

@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from envguard.engines.resolve.inputs import PROJECT_FILE, read_project
+from envguard.engines.resolve.inputs import PROJECT_FILE, read_file, read_project
 from envguard.engines.resolve.program import run
 from envguard.engines.resolve.request import Request, Resolution
 from envguard.engines.resolve.uv import compile_document
-from envguard.formats.pylock import read
+from envguard.formats.requirements import parse
 from envguard.model.errors import UsageError
+from envguard.model.lock import Lock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +52,21 @@ def _check(request: Request) -> None:
         problems.append("limits to platforms: it resolves for the one that it runs on")
     if request.python != _running_python():
         problems.append(f"Python {request.python}: it resolves for the one that runs it")
+    problems += () if request.allow_build else _builds(request)
     if problems:
-        raise UsageError("pip-tools cannot do " + "; ".join(problems), hint="use the resolver uv")
+        raise UsageError(
+            "pip-tools cannot do " + "; ".join(problems),
+            hint="use the resolver uv, or --allow-build for what must be built",
+        )
+
+
+def _builds(request: Request) -> Iterator[str]:
+    """The inputs that pip could only understand by running their build."""
+    for path in request.inputs:
+        if path.name != PROJECT_FILE:
+            for line in parse(str(path), read_file).direct:
+                if not (line.filename or "").endswith(".whl"):
+                    yield f"{line.place} without running its build"
 
 
 def _group_file(request: Request, folder: Path) -> list[Path]:
@@ -69,8 +83,9 @@ def _group_file(request: Request, folder: Path) -> list[Path]:
 def _pip_compile(request: Request, pins: Path, more: list[Path]) -> None:
     arguments = [*_options(request, pins), "--", *map(str, (*request.inputs, *more))]
     run(
-        # -P: the working directory is no place to import modules from.
-        [sys.executable, "-P", "-m", "piptools", "compile", *arguments],
+        [sys.executable, "-m", "piptools", "compile", *arguments],
+        # The working directory is no place to import modules from, for pip neither.
+        environment={"PYTHONSAFEPATH": "1"},
         name="pip-compile",
         where=", ".join(map(str, request.inputs)),
     )
@@ -91,8 +106,8 @@ def _options(request: Request, pins: Path) -> Iterator[str]:
         yield "--upgrade"
 
 
-def _known_versions(document: bytes) -> str:
-    packages = (entry.package for entry in read(document, "existing lock").entries)
+def _known_versions(lock: Lock) -> str:
+    packages = (entry.package for entry in lock.entries if entry.package.version)
     return "".join(f"{p.name}=={p.version}\n" for p in packages)
 
 

@@ -27,21 +27,21 @@ def run(
     Raises `ToolError` with what the program said, secrets redacted, when it fails or takes
     longer than *seconds*.
     """
-    process = subprocess.Popen(
+    with subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         env={**os.environ, **(environment or {})},
         process_group=0,
-    )
-    try:
-        _, said = process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired as error:
-        raise ToolError(f"{name} took longer than {seconds:.0f} s", where=where) from error
-    finally:
-        if process.returncode is None:
-            _kill(process)
+    ) as process:
+        try:
+            _, said = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired as error:
+            raise ToolError(f"{name} took longer than {seconds:.0f} s", where=where) from error
+        finally:
+            if process.returncode is None:
+                _kill(process)
     if process.returncode:
         raise ToolError(f"{name} found no lock:\n{_shown(said)}", where=where, hint=hint)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from envguard.engines.resolve.platforms import LockPlatform
+from envguard.model.lock import Lock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,7 +14,7 @@ class Request:
 
     *inputs* are requirements files and ``pyproject.toml`` files; *extras* and *groups* are those
     of the latter. *python* is the oldest Python (``3.11``) that the lock has to work on.
-    *platforms*: none for a lock that holds everywhere. *existing* is a PEP 751 document whose
+    *platforms*: none for a lock that holds everywhere. *existing* is a lock whose
     versions are kept where they still fit, except for *upgrade_packages*, or for all with
     *upgrade*, which also asks the index anew. *allow_build* lets packages without a wheel run
     their build to tell their metadata.
@@ -25,7 +26,7 @@ class Request:
     groups: tuple[str, ...] = ()
     python: str
     platforms: tuple[LockPlatform, ...] = ()
-    existing: bytes | None = None
+    existing: Lock | None = None
     upgrade: bool = False
     upgrade_packages: tuple[str, ...] = ()
     exclude_newer: str | None = None

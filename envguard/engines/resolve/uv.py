@@ -16,6 +16,7 @@ from pathlib import Path
 from envguard.engines.resolve.inputs import PROJECT_FILE
 from envguard.engines.resolve.program import run
 from envguard.engines.resolve.request import Request, Resolution
+from envguard.formats.pylock_document import pins
 from envguard.model.errors import UsageError
 
 
@@ -29,7 +30,7 @@ class Uv:
             # uv writes this format only to a file of this name, and keeps the versions in it.
             output = Path(folder).resolve() / "pylock.toml"
             if request.existing is not None:
-                output.write_bytes(request.existing)
+                output.write_bytes(pins(request.existing))
             compile_document(request, output)
             return Resolution(
                 document=output.read_bytes(),
@@ -46,7 +47,7 @@ def compile_document(request: Request, output: Path, *options: str) -> None:
         where=", ".join(map(str, request.inputs)),
         hint=None
         if request.allow_build
-        else "a package without a wheel can be locked with --allow-build, which runs its code",
+        else "where a wheel is wanting, --allow-build lets packages run code to build it",
     )
 
 

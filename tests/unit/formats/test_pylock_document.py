@@ -91,7 +91,9 @@ def test_notes_and_limits_survive():
 def test_writing_is_stable():
     hashed = {"archive": {"url": "https://index.example/a.zip", "hashes": HASHES}}
     first, second = {"name": "a", **hashed}, {"name": "b", **hashed}
-    assert write(normal(first, second), "x", notes={}) == write(normal(second, first), "x", notes={})
+    assert write(normal(first, second), "x", notes={}) == write(
+        normal(second, first), "x", notes={}
+    )
 
 
 def test_pins_hold_versions_and_markers_alone():

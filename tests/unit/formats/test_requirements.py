@@ -2,6 +2,8 @@ import json
 import subprocess
 import sys
 import textwrap
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ from envguard.model.errors import LimitError, UnreadableError
 A, B = Digest.of(b"a"), Digest.of(b"b")
 
 
-def read(files: dict[str, str | bytes], start: str = "requirements.txt", **more) -> Requirements:
+def read(files: Mapping[str, str | bytes], start: str = "requirements.txt", **more) -> Requirements:
     def reader(path: str) -> bytes:
         if path not in files:
             raise UnreadableError("No such file or directory", where=path)
@@ -137,7 +139,13 @@ def test_includes_are_relative_to_the_including_file():
         ("d", "sub/d.txt:1", False),
         ("x", "requirements.txt:3", False),
     ]
-    assert requirements.files == ("requirements.txt", "sub/a.txt", "b.txt", "sub/c.txt", "sub/d.txt")
+    assert requirements.files == (
+        "requirements.txt",
+        "sub/a.txt",
+        "b.txt",
+        "sub/c.txt",
+        "sub/d.txt",
+    )
     assert [n.name for n in requirements.named] == ["b", "a", "d", "x"]
 
 
@@ -281,10 +289,8 @@ def test_every_line_says_the_same_when_it_is_written_again(text: str):
 
 @given(st.text("ab=<>!~;,@[]()'\"-#\\ \n.$/{}:érc01", max_size=120))
 def test_any_text_is_read_or_refused(text: str):
-    try:
+    with suppress(UnreadableError):
         read({"requirements.txt": text})
-    except UnreadableError:
-        pass
 
 
 def facts(line: Named | Direct | Setting) -> tuple[object, ...]:

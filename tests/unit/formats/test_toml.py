@@ -1,3 +1,5 @@
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,10 +49,8 @@ def test_size(monkeypatch: pytest.MonkeyPatch):
 
 @given(st.text("ab.=[]{}\"'\\\n #,1", max_size=200))
 def test_any_text_is_read_or_refused(text: str):
-    try:
+    with suppress(UnreadableError):
         toml.load(text.encode(), "t")
-    except UnreadableError:
-        pass
 
 
 def test_guarding_is_linear():

@@ -310,16 +310,16 @@ TAR = tar_of(LOWER)
 @pytest.mark.parametrize(
     "blob",
     [
-        gzip.compress(TAR)[:-1],
-        gzip.compress(TAR)[:-9],
-        gzip.compress(TAR)[:100],
-        gzip.compress(TAR)[:5],
-        gzip.compress(TAR)[:-8] + b"12345678",
-        gzip.compress(TAR) + b"garbage",
-        gzip.compress(TAR + b"garbage"),
-        gzip.compress(TAR[:700]),
-        gzip.compress(TAR[:1500]),
-        gzip.compress(b"no tar at all" * 100),
+        gzip.compress(TAR, mtime=0)[:-1],
+        gzip.compress(TAR, mtime=0)[:-9],
+        gzip.compress(TAR, mtime=0)[:100],
+        gzip.compress(TAR, mtime=0)[:5],
+        gzip.compress(TAR, mtime=0)[:-8] + b"12345678",
+        gzip.compress(TAR, mtime=0) + b"garbage",
+        gzip.compress(TAR + b"garbage", mtime=0),
+        gzip.compress(TAR[:700], mtime=0),
+        gzip.compress(TAR[:1500], mtime=0),
+        gzip.compress(b"no tar at all" * 100, mtime=0),
         b"no tar at all" * 100,
         TAR[:-5000] + b"x" * 100,
         b"\x28\xb5\x2f\xfd" + bytes(100),
@@ -339,7 +339,7 @@ def test_zstd_is_named() -> None:
 
 @pytest.mark.parametrize("media_type", ["application/vnd.oci.image.layer.v1.tar+encrypted", "x"])
 def test_other_media_types_are_named(media_type: str) -> None:
-    image = repinned(image_of_tars(TAR), gzip.compress(TAR), media_type=media_type)
+    image = repinned(image_of_tars(TAR), gzip.compress(TAR, mtime=0), media_type=media_type)
     with pytest.raises(UnreadableError, match="no layer that can be read"):
         ImageFiles(image, cached=False).scan("")
 

@@ -129,7 +129,7 @@ MUTATIONS = st.lists(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(mutations=MUTATIONS, cut=st.one_of(st.none(), st.integers(0, len(BASE))))
 @example(mutations=[(0, 0)], cut=None)
 def test_mutated_wheels_are_refused_or_read_as_zipfile_does(

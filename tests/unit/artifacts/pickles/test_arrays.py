@@ -83,6 +83,17 @@ def test_arrays_of_joblib_before_1_2(tmp_path: Path):
     assert globals_of(read_path(path)) == asked
 
 
+@pytest.mark.parametrize(("first", "clean"), [(b"\x00", True), (b"c", False)])
+def test_an_array_that_the_plain_loader_would_run_is_never_clean(
+    tmp_path: Path, first: bytes, clean: bool
+):
+    path = tmp_path / "m"
+    hidden = np.frombuffer(first + b"os\nsystem\n.", dtype="u1")
+    with path.open("wb") as stream:
+        Unaligned(stream).dump([hidden, np.frombuffer(b"c", dtype="u1")])
+    assert bool(read_path(path).gaps) is not clean
+
+
 @given(
     st.sampled_from(["?", "i2", "f8", "U3", "S5", "c8", "M8[s]"]),
     st.lists(st.integers(0, 4), max_size=3),
