@@ -96,7 +96,8 @@ def _envguard(*arguments: str, expect: int = 0) -> None:
 def _run(*command: str | Path, show: bool = False) -> str:
     words = [str(word) for word in command]
     _tell(f"$ {Path(words[0]).name} {' '.join(words[1:])}")
-    variables = {**os.environ, "UV_PYTHON_DOWNLOADS": "never"}
+    # A fixed hash seed: scikit-learn 1.4 pickles a set, so training twice would give other bytes.
+    variables = {**os.environ, "UV_PYTHON_DOWNLOADS": "never", "PYTHONHASHSEED": "0"}
     done = subprocess.run(
         words, cwd=PROJECT, env=variables, stdout=subprocess.PIPE, text=True, check=False
     )

@@ -29,6 +29,8 @@ _NOT_CHARACTER_SETS = frozenset(
     {"idna", "punycode", "unicode-escape", "raw-unicode-escape", "utf-7"}
 )
 _AMBIGUOUS = re.compile("[\0\v\f\x1c-\x1e\x85\u2028\u2029]")
+_QUOTING = re.compile(r"[\"'\\]")
+_SHELL_SPACE = re.compile(r"[ \t\r\n]+")
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 
 _WITH_VALUE = (
@@ -149,14 +151,20 @@ def split(text: str) -> tuple[str, tuple[Given, ...]]:
     start = next((i for i, word in enumerate(words) if word.startswith("-")), len(words))
     if start == len(words):
         return text, ()
-    try:
-        arguments = shlex.split(" ".join(words[start:]))
-    except ValueError as error:
-        raise GrammarError("a quote is not closed") from error
-    values, rest = _option_parser().parse_args(arguments)
+    values, rest = _option_parser().parse_args(_arguments(" ".join(words[start:])))
     if rest:
         raise GrammarError("words after an option, which pip drops")
     return " ".join(words[:start]).strip(), tuple(values.given)
+
+
+def _arguments(options: str) -> list[str]:
+    """Words as a shell splits them; most options need no more than their white space."""
+    if not _QUOTING.search(options):
+        return [word for word in _SHELL_SPACE.split(options) if word]
+    try:
+        return shlex.split(options)
+    except ValueError as error:
+        raise GrammarError("a quote is not closed") from error
 
 
 @cache

@@ -1,7 +1,7 @@
 """What a build starts from: a fingerprint or a lock, and the model that goes with it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from envguard.artifacts import manifest
@@ -9,7 +9,7 @@ from envguard.engines.assemble.plan import MODEL, ModelFiles
 from envguard.formats import fingerprint as fingerprint_file
 from envguard.model.environment import Environment
 from envguard.model.errors import IntegrityError, MismatchError, UsageError
-from envguard.model.fingerprint import Fingerprint
+from envguard.model.fingerprint import Fingerprint, Provenance
 from envguard.model.lock import Lock
 from envguard.model.target import Target
 from envguard.sources import reading
@@ -58,7 +58,7 @@ def read(source: str, model: Path | None, access: Access) -> Ingredients:
                 source=recorded,
                 folder=path.parent,
                 model=files,
-                documents={f"{recorded.name}{fingerprint_file.SUFFIX}": path.read_bytes()},
+                documents={f"{recorded.name}{fingerprint_file.SUFFIX}": _timeless(recorded)},
                 labels={
                     "dev.envguard.fingerprint": str(recorded.id),
                     "dev.envguard.lock": str(recorded.identity.lock),
@@ -80,6 +80,11 @@ def read(source: str, model: Path | None, access: Access) -> Ingredients:
                 expected="a fingerprint or a lock",
                 found=type(other).__name__.lower(),
             )
+
+
+def _timeless(recorded: Fingerprint) -> bytes:
+    """The fingerprint's file without what differs from machine to machine and commit to commit."""
+    return fingerprint_file.write(replace(recorded, provenance=Provenance(), observations={}))
 
 
 def _check(recorded: Fingerprint, target: Target) -> None:

@@ -44,7 +44,8 @@ class Told:
     replaced: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        text = f"$ {self.line}\nexit code: {self.code}\n--- stdout\n{self.stdout}--- stderr\n{self.stderr}"
+        text = f"$ {self.line}\nexit code: {self.code}\n"
+        text += f"--- stdout\n{self.stdout}--- stderr\n{self.stderr}"
         for found, name in self.replaced.items():
             text = text.replace(found, name)
         text = re.sub(r"\b(sha256:)[0-9a-f]{64}", r"\1<digest>", text)

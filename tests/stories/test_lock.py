@@ -39,8 +39,9 @@ def test_hashed_requirements_install_with_pip(project, tmp_path) -> None:
     text = (project.folder / "run.txt").read_text()
     assert "127.0.0.1" not in text
     assert text.count("--hash=sha256:") == 2
-    pip = [sys.executable, "-m", "pip", "install", "-q", "--require-hashes", "--no-deps",
-           "--index-url", project.index_url, "--target", str(tmp_path / "t"), "-r", "run.txt"]  # fmt: skip
+    where = ["--index-url", project.index_url, "--target", str(tmp_path / "t")]
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--require-hashes", "--no-deps"]
+    pip += [*where, "-r", "run.txt"]
     subprocess.run(pip, cwd=project.folder, check=True)
     assert (tmp_path / "t" / "vectors.py").is_file()
 

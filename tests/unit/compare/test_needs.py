@@ -30,16 +30,15 @@ def test_the_provider_of_a_loaded_module_and_what_it_requires_are_needed() -> No
         package("scipy", requires=("numpy",)),
         package("pandas"),
     )
-    assert needed_packages(model(loads("sklearn.svm._classes")), here) == {
-        "scikit-learn",
-        "numpy",
-        "scipy",
-    }
+    needed = needed_packages(model(loads("sklearn.svm._classes")), here)
+    assert needed == frozenset({"scikit-learn", "numpy", "scipy"})
 
 
 def test_the_stated_writer_is_needed() -> None:
     written = WrittenBy(distribution="xgboost", version="3.1.1", where=HERE)
-    assert needed_packages(model(written), environment(package("xgboost"))) == {"xgboost"}
+    assert needed_packages(model(written), environment(package("xgboost"))) == frozenset(
+        {"xgboost"}
+    )
 
 
 def test_a_model_that_was_not_understood_needs_nobody_knows_what() -> None:

@@ -1,4 +1,5 @@
 import codecs
+import shlex
 from contextlib import suppress
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 
 from envguard.formats.requirements_grammar import (
     GrammarError,
+    _arguments,
     ambiguous_lines,
     decode,
     expand,
@@ -99,3 +101,19 @@ def test_hostile_lengths_are_linear():
     assert lines(" " * 500_000 + "x") == [(1, "x")]
     assert lines("#a" * 250_000 + "\nx") == [(2, "x")]
     assert len(lines("a#" * 250_000)) == 1
+
+
+@given(
+    st.lists(
+        st.sampled_from(["--hash=a", "-C", "k=v", "\u00a0", "\t", "'x y'", "\\ ", '"']), max_size=6
+    )
+)
+def test_words_are_split_as_a_shell_does(words: list[str]):
+    text = " ".join(words)
+    try:
+        expected = shlex.split(text)
+    except ValueError:
+        with pytest.raises(GrammarError):
+            _arguments(text)
+    else:
+        assert _arguments(text) == expected

@@ -15,9 +15,9 @@ import types
 import uuid
 from typing import NamedTuple
 
-import cloudpickle  # type: ignore[import-untyped]
+import cloudpickle
 import numpy as np
-import pandas as pd  # type: ignore[import-untyped]
+import pandas as pd
 import pytest
 import sklearn
 from sklearn.compose import ColumnTransformer
