@@ -5,6 +5,7 @@ compared. A section that was seen in part, and a package whose content one side 
 gap: the answer is then never "equal".
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +19,8 @@ from envguard.compare.packages import (
 )
 from envguard.model.environment import Coverage, Environment, Interpreter, Platform, Section
 from envguard.model.findings import Area, Change, Comparison, Finding, Gap, NotCompared
+
+_LEADING_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def compare(
@@ -44,7 +47,7 @@ def compare(
                     # A side that knows why it cannot tell has said so already.
                     if all(gap.subject != result.subject for gap in gaps):
                         gaps.append(result)
-                else:
+                elif not _is_untold(result, before if old is None else after):
                     findings.append(result)
     return Comparison(
         before=before.source,
@@ -54,6 +57,15 @@ def compare(
         not_compared=(*seeds, *_not_compared(before, after)),
         packages=len(pairs),
     )
+
+
+def _is_untold(finding: Finding, silent: Environment) -> bool:
+    """Whether a package that *silent* lacks is one that it names without saying more (a gap)."""
+    if finding.change not in (Change.MISSING, Change.EXTRA):
+        return False
+    named = (_LEADING_NAME.match(gap.subject) for gap in silent.gaps)
+    names = {re.sub(r"[-_.]+", "-", match[0]).lower() for match in named if match}
+    return finding.subject in names
 
 
 def order(finding: Finding) -> tuple[int, bool, str, str]:

@@ -11,21 +11,21 @@ def needed_packages(artifact: Artifact, environment: Environment) -> frozenset[s
     """The names of the packages that *artifact* needs, or ``None`` when that cannot be told.
 
     A package is needed when the model loads a module that it provides or states that it wrote
-    the model, and when a needed package requires it (extras and markers count as required: too
-    many rather than too few). Not knowable when part of the model was not understood, or when
-    no package says which modules it provides.
+    the model, and when a needed package requires it: always (other markers than extras count as
+    true: too many rather than too few), or for an extra that is asked for. Not knowable when part
+    of the model was not understood, or when no package says which modules it provides.
     """
     packages = {package.name: package for package in environment.packages.value or ()}
     if artifact.gaps or not packages or not any(p.modules for p in packages.values()):
         return None
-    found: set[str] = set()
-    queue = list(_direct(artifact, packages))
+    found: set[tuple[str, str]] = set()
+    queue = [(name, "") for name in _direct(artifact, packages)]
     while queue:
-        name = queue.pop()
-        if name not in found:
-            found.add(name)
-            queue += _required(packages.get(name))
-    return frozenset(found)
+        wanted = queue.pop()
+        if wanted not in found:
+            found.add(wanted)
+            queue += _required(packages.get(wanted[0]), extra=wanted[1])
+    return frozenset(name for name, _ in found)
 
 
 def _direct(artifact: Artifact, packages: dict[str, Package]) -> Iterator[str]:
@@ -41,12 +41,18 @@ def _direct(artifact: Artifact, packages: dict[str, Package]) -> Iterator[str]:
                 yield distribution
 
 
-def _required(package: Package | None) -> Iterator[str]:
+def _required(package: Package | None, *, extra: str) -> Iterator[tuple[str, str]]:
+    """What *package* requires with *extra* (empty: without any), as names with an extra each."""
     from packaging.requirements import InvalidRequirement, Requirement
     from packaging.utils import canonicalize_name
 
     for text in package.requires if package else ():
         try:
-            yield canonicalize_name(Requirement(text).name)
+            requirement = Requirement(text)
         except InvalidRequirement:
             continue
+        marker = requirement.marker
+        if marker and "extra" in str(marker) and not marker.evaluate({"extra": extra}):
+            continue
+        for wanted in ("", *requirement.extras):
+            yield canonicalize_name(requirement.name), wanted

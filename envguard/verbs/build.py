@@ -52,6 +52,8 @@ def build(
     """
     if not (outputs.layout or outputs.archive or outputs.load):
         raise UsageError("the image has nowhere to go", hint="give --output, --archive or --load")
+    if outputs.load and not outputs.tag:
+        raise UsageError("an engine needs a name for the image", hint="give --tag NAME:VERSION")
     access = reading.Access(offline=offline, progress=progress)
     asked = ingredients.read(source, model, access)
     ground = _ground(base, access)

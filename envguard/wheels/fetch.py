@@ -112,7 +112,7 @@ def _source(archive: Archive, base: Path | None, *, offline: bool) -> Path | str
     raise UnreadableError(
         f"is not in the vault ({where})",
         where=_shown(archive),
-        hint="fetch it while online, or add it with `envguard vault add`",
+        hint="run it once while online",
     )
 
 
@@ -171,7 +171,7 @@ class _Fetching:
                     raise UnreadableError(
                         f"could not be fetched from {_host(str(source))}: {error}",
                         where=_shown(archive),
-                        hint="try again, or add the file with `envguard vault add`",
+                        hint="try again, or look whether the index still has the file",
                     ) from error
 
     def _capped(self, archive: Archive, body: Body) -> Iterator[bytes]:

@@ -71,7 +71,7 @@ class Vault:
             raise UnreadableError(
                 f"does not hold {digest}",
                 where=str(self.folder),
-                hint="fetch it first, or add the file with `envguard vault add`",
+                hint="run it once while online",
             )
         return self.path(digest)
 

@@ -10,6 +10,7 @@ from envguard.compare.environments import compare
 from envguard.compare.packages import Depth
 from envguard.model.environment import Environment, Section
 from envguard.model.findings import Area, Change, Finding, Severity
+from envguard.model.lock import unpinned
 from envguard.model.package import Index, LocalFolder
 from tests.support.packages import INTERPRETER, PLATFORM, environment, package, pinned
 
@@ -78,6 +79,13 @@ def test_content_that_one_side_does_not_know_is_a_gap_and_never_equal() -> None:
     assert not result.findings
     assert [gap.subject for gap in result.gaps] == ["a 1.0"]
     assert not result.equal
+
+
+def test_a_package_that_a_lock_names_without_pinning_it_is_a_gap_and_no_difference() -> None:
+    loose = environment(package("a"), gaps=(unpinned("requirements.in:2", "My_Lib>=1; extra"),))
+    result = compare(loose, environment(package("a"), package("my-lib")))
+    assert result.findings == ()
+    assert [gap.subject for gap in result.gaps] == ["My_Lib>=1; extra"]
 
 
 def test_two_locks_are_compared_by_their_archives() -> None:

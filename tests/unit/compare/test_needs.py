@@ -24,7 +24,7 @@ def loads(module: str) -> Loads:
 def test_the_provider_of_a_loaded_module_and_what_it_requires_are_needed() -> None:
     here = environment(
         package(
-            "scikit-learn", modules=("sklearn",), requires=("numpy>=1.20", "scipy; extra == 'x'")
+            "scikit-learn", modules=("sklearn",), requires=("numpy>=1.20", "scipy; os_name == 'x'")
         ),
         package("numpy"),
         package("scipy", requires=("numpy",)),
@@ -32,6 +32,15 @@ def test_the_provider_of_a_loaded_module_and_what_it_requires_are_needed() -> No
     )
     needed = needed_packages(model(loads("sklearn.svm._classes")), here)
     assert needed == frozenset({"scikit-learn", "numpy", "scipy"})
+
+
+def test_extras_count_where_they_are_asked_for() -> None:
+    here = environment(
+        package("a", requires=("b[fast]", "c; extra == 'dev'")),
+        package("b", requires=("d; extra == 'fast'", "e; extra == 'slow'")),
+        *map(package, "cde"),
+    )
+    assert needed_packages(model(loads("a")), here) == frozenset({"a", "b", "d"})
 
 
 def test_the_stated_writer_is_needed() -> None:
