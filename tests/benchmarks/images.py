@@ -30,6 +30,7 @@ _INSTALLERS = {
     "uv": f"uv pip install -q --python {VENV} --offline --no-index --no-deps --no-cache",
 }
 _MODEL_SIZE = 50 << 20
+_MARK = "dev.envguard.benchmark=1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +67,7 @@ class Site:
     def docker(self, installer: str, tag: str, *options: str) -> Callable[[], None]:
         """A build by the engine's classic builder, which every engine has, with *installer*."""
         return command(
-            "docker", "build", "-q", "--network", "none", "--force-rm", *options,
+            "docker", "build", "-q", "--network", "none", "--force-rm", "--label", _MARK, *options,
             "--file", self.context / f"{installer}.dockerfile", "--tag", tag, self.context,
             variables={"DOCKER_BUILDKIT": "0"},
         )  # fmt: skip
@@ -99,13 +100,36 @@ def building_site(scratch: Scratch, *tags: str) -> Iterator[Site]:
         site.change_model()
         yield site
     finally:
+        marks = [_MARK, *(mark for tag in tags for mark in _lock_label(tag))]
         remove(*tags, BASE_WITH_UV, BASE)
+        for mark in marks:
+            subprocess.run([*_PRUNE, f"label={mark}"], capture_output=True)
         discard(folder)
 
 
 def remove(*tags: str) -> None:
     """Remove images from the engine, and their untagged parents with them."""
     subprocess.run(["docker", "image", "rm", "--force", *tags], capture_output=True)
+
+
+_PRUNE = ("docker", "image", "prune", "--force", "--filter")
+"""Builds that changed the model took the tag from the images before them."""
+
+
+def _lock_label(tag: str) -> Iterator[str]:
+    """The label that images have which envguard built from the same lock as *tag*."""
+    name = "dev.envguard.lock"
+    asked = [
+        "docker",
+        "image",
+        "inspect",
+        "--format",
+        f'{{{{index .Config.Labels "{name}"}}}}',
+        tag,
+    ]
+    value = subprocess.run(asked, capture_output=True, text=True).stdout.strip()
+    if value.startswith("sha256:"):
+        yield f"{name}={value}"
 
 
 def _engine_answers() -> bool:

@@ -15,8 +15,8 @@ from tests.support import environments
 
 REAL = (
     "numpy==1.26.4", "scipy==1.17.1", "scikit-learn==1.4.2", "pandas==2.2.2", "pyarrow==20.0.0",
-    "joblib==1.6.0", "cloudpickle==3.1.2", "threadpoolctl==3.8.0", "python-dateutil==4.0.0", "pytz==2026.6",
-    "tzdata==2026.6", "six==1.17.0",
+    "joblib==1.6.0", "cloudpickle==3.1.2", "threadpoolctl==3.8.0", "python-dateutil==4.0.0",
+    "pytz==2026.6", "tzdata==2026.6", "six==1.17.0",
 )  # fmt: skip
 """Wheels as a model really needs them: 120 MB zipped, few large and many small files."""
 
