@@ -1,6 +1,7 @@
 """The command line, and the one place where errors become words and an exit code."""
 
 import errno
+import os
 import signal
 import sys
 
@@ -52,6 +53,16 @@ def run() -> int:
         return stopped.exit_code
     except OSError as error:
         _show(EnvguardError(error.strerror or str(error), where=_path_of(error), hint=_hint(error)))
+        return ExitCode.UNREADABLE
+    except Exception as error:  # noqa: BLE001 - the one boundary: a bug is no reason to exit 1
+        if os.environ.get("ENVGUARD_TRACEBACK"):
+            raise
+        _show(
+            EnvguardError(
+                f"internal error: {type(error).__name__}: {error}",
+                hint="this is a bug: run it again with ENVGUARD_TRACEBACK=1 and report it",
+            )
+        )
         return ExitCode.UNREADABLE
     return ExitCode.OK
 

@@ -157,10 +157,15 @@ def _with_best_archive(package: Package, tags: "list[Tag]", source: str) -> Pack
             f"no wheel of {package.name} {package.version} fits, and there is no source archive",
             where=source,
             expected=f"a wheel for one of {tags[0]}, {tags[1]}, ... {tags[-1]}",
-            found=", ".join(archive.filename or "?" for archive, _ in wheels),
+            found=_few([archive.filename or "?" for archive, _ in wheels]),
             hint="lock again for this platform, or choose a version with a wheel for it",
         )
     return replace(package, archives=rest)
+
+
+def _few(names: list[str]) -> str:
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(names[:5]) + more
 
 
 def wheel_build(filename: str) -> str:

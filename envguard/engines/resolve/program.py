@@ -18,14 +18,14 @@ def run(
     *,
     name: str,
     where: str,
-    hint: str | None = None,
+    hints: Mapping[str, str] | None = None,
     environment: Mapping[str, str] | None = None,
     seconds: float = SECONDS,
 ) -> None:
     """Run *command*, an argument list, and wait for it.
 
-    Raises `ToolError` with what the program said, secrets redacted, when it fails or takes
-    longer than *seconds*.
+    *hints* say what to do, by words of the program that they answer. Raises `ToolError` with
+    what the program said, secrets redacted, when it fails or takes longer than *seconds*.
     """
     with subprocess.Popen(
         command,
@@ -43,7 +43,9 @@ def run(
             if process.returncode is None:
                 _kill(process)
     if process.returncode:
-        raise ToolError(f"{name} found no lock:\n{_shown(said)}", where=where, hint=hint)
+        shown = _shown(said)
+        fitting = (hint for words, hint in (hints or {}).items() if words in shown)
+        raise ToolError(f"{name} found no lock:\n{shown}", where=where, hint=next(fitting, None))
 
 
 def _kill(process: "subprocess.Popen[bytes]") -> None:

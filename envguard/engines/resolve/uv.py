@@ -19,6 +19,12 @@ from envguard.engines.resolve.request import Request, Resolution
 from envguard.formats.pylock_document import pins
 from envguard.model.errors import UsageError
 
+_HINTS = {
+    "building": "where a wheel is wanting, --allow-build lets packages run code to build it",
+    "Failed to fetch": "look at the network, and at the index settings of uv",
+    "error sending request": "look at the network, and at the index settings of uv",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Uv:
@@ -45,9 +51,7 @@ def compile_document(request: Request, output: Path, *options: str) -> None:
         [uv_program(), "pip", "compile", *options, *_arguments(request, output)],
         name="uv",
         where=", ".join(map(str, request.inputs)),
-        hint=None
-        if request.allow_build
-        else "where a wheel is wanting, --allow-build lets packages run code to build it",
+        hints=_HINTS,
     )
 
 

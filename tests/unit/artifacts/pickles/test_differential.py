@@ -135,7 +135,7 @@ OBJECTS: dict[str, object] = {
         np.datetime64("2024-01-01"),
         np.random.default_rng(1),
         np.random.RandomState(1),
-        np.ma.masked_equal([1, 2], 2),  # type: ignore[no-untyped-call]
+        cast("Any", np.ma).masked_equal([1, 2], 2),
     ],
     "pandas": [frame(), frame().set_index(["text", "when"]), frame()["kind"]],
     "pipeline": make_pipeline(StandardScaler(), Ridge()).fit(X, Y),

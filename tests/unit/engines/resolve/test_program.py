@@ -27,7 +27,7 @@ def test_what_it_said_is_shown_without_secrets():
         "sys.exit('error: \\x1b[31mno https://u:s3cret@index.example/simple\\n\\n  because')"
     )
     with pytest.raises(ToolError) as caught:
-        run(python(code), name="uv", where="a.in", hint="do this")
+        run(python(code), name="uv", where="a.in", hints={"never said": "do that", "": "do this"})
     assert caught.value.message == (
         "uv found no lock:\n  error: [31mno https://***@index.example/simple\n    because"
     )
