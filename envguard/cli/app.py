@@ -54,7 +54,7 @@ def run() -> int:
     except OSError as error:
         _show(EnvguardError(error.strerror or str(error), where=_path_of(error), hint=_hint(error)))
         return ExitCode.UNREADABLE
-    except Exception as error:  # noqa: BLE001 - the one boundary: a bug is no reason to exit 1
+    except Exception as error:  # the one boundary: a bug is no reason to exit 1
         if os.environ.get("ENVGUARD_TRACEBACK"):
             raise
         _show(

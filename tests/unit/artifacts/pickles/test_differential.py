@@ -13,7 +13,7 @@ import pathlib
 import pickle
 import types
 import uuid
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import cloudpickle
 import numpy as np
