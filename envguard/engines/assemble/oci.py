@@ -1,5 +1,6 @@
 """The engine that needs no daemon: layers from their plans, then one image from its layers."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -75,17 +76,15 @@ def _make_layers(
     layers: Sequence[LayerPlan], store: LayerStore, progress: Progress
 ) -> list[LayerRecord]:
     """The records of *layers*, in their order; two are made at a time."""
-    label, done = "building layers", 0
+    label, done = "building layers", itertools.count(1)
     progress(label, 0, len(layers))
 
     def make(layer: LayerPlan) -> LayerRecord:
-        nonlocal done
         record = store.make(
             layer.key,
             lambda sink: write_layer(layer.entries(), sink, compression=layer.compression),
         )
-        done += 1
-        progress(label, done, len(layers))
+        progress(label, next(done), len(layers))
         return record
 
     with ThreadPoolExecutor(max_workers=2) as pool:
