@@ -4,7 +4,7 @@ import functools
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from envguard.artifacts import manifest
@@ -101,29 +101,29 @@ def _unchanged(scratch: Scratch, folder: Path) -> Race:
 
 def _commands(scratch: Scratch, large: Path, small: Path) -> Race:
     """The whole command: these files are no models, so it ends with 3."""
-    cache = scratch.folder / "fingerprint-cache"
-    inspect = functools.partial(
-        command, *ENVGUARD, "inspect", "-q", expect=_NOT_UNDERSTOOD, variables=cache_at(cache)
-    )
-    forget = functools.partial(discard, cache)
+    loop = "python hashlib loop, small files"
+    goals = [Goal(of=loop, at_most=0.6)]
     return Race(
         title="fingerprint: envguard inspect, the whole command",
-        reference="python hashlib loop, small files",
+        reference=loop,
         contenders=[
-            Contender(
-                name="python hashlib loop, small files",
-                run=command(sys.executable, "-c", _LOOP, small),
-            ),
-            Contender(
-                name="envguard inspect, small files", run=inspect(small), before=forget,
-                goals=[Goal(of="python hashlib loop, small files", at_most=0.6)],
-            ),
-            Contender(name="envguard inspect, small files, again", run=inspect(small)),
-            Contender(name="envguard inspect, 1 GiB", run=inspect(large), before=forget),
-            Contender(name="envguard inspect, 1 GiB, again", run=inspect(large)),
+            Contender(name=loop, run=command(sys.executable, "-c", _LOOP, small)),
+            *_inspect(scratch, small, "small files", goals),
+            *_inspect(scratch, large, "1 GiB", ()),
         ],
         seconds=20,
-    )  # fmt: skip
+    )
+
+
+def _inspect(scratch: Scratch, path: Path, name: str, goals: Sequence[Goal]) -> Iterator[Contender]:
+    """For the first time, and again; with a cache of its own, since rounds run backwards too."""
+    cache = scratch.folder / f"cache of {name}"
+    run = command(
+        *ENVGUARD, "inspect", "-q", path, expect=_NOT_UNDERSTOOD, variables=cache_at(cache)
+    )
+    forget = functools.partial(discard, cache)
+    yield Contender(name=f"envguard inspect, {name}", run=run, before=forget, goals=goals)
+    yield Contender(name=f"envguard inspect, {name}, again", run=run)
 
 
 def _hash(path: str | Path) -> None:

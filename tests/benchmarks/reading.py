@@ -69,7 +69,7 @@ def _layout(site: Site, layout: Path) -> Race:
 
 def _inspect(site: Site, image: str | Path, name: str, goals: list[Goal]) -> Iterator[Contender]:
     """For the first time, and when it was read before."""
-    cache = site.project / "reading-cache"
+    cache = site.project / f"cache of {name}"  # its own: rounds run backwards, too
     run = command(*ENVGUARD, "inspect", "-q", image, variables=cache_at(cache))
     forget = functools.partial(discard, cache)
     yield Contender(name=f"envguard inspect {name}", run=run, before=forget, goals=goals)

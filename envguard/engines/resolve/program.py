@@ -24,7 +24,7 @@ def run(
 ) -> None:
     """Run *command*, an argument list, and wait for it.
 
-    *hints* say what to do, by words of the program that they answer. Raises `ToolError` with
+    *hints* say what to do, by (lower-case) words of the program that they answer. Raises `ToolError` with
     what the program said, secrets redacted, when it fails or takes longer than *seconds*.
     """
     with subprocess.Popen(
@@ -44,7 +44,7 @@ def run(
                 _kill(process)
     if process.returncode:
         shown = _shown(said)
-        fitting = (hint for words, hint in (hints or {}).items() if words in shown)
+        fitting = (hint for words, hint in (hints or {}).items() if words in shown.lower())
         raise ToolError(f"{name} found no lock:\n{shown}", where=where, hint=next(fitting, None))
 
 

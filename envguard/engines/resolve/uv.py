@@ -21,7 +21,7 @@ from envguard.model.errors import UsageError
 
 _HINTS = {
     "building": "where a wheel is wanting, --allow-build lets packages run code to build it",
-    "Failed to fetch": "look at the network, and at the index settings of uv",
+    "failed to fetch": "look at the network, and at the index settings of uv",
     "error sending request": "look at the network, and at the index settings of uv",
 }
 

@@ -384,7 +384,7 @@ def test_pip_reads_the_same(tmp_path: Path):
         for my_row, their_row in zip(mine, theirs, strict=True):
             name, specifier, extras, marker, hashes, editable, url = their_row
             wheel = bool(url) and url.endswith(".whl")
-            assert my_row[0] == (name and name.lower().replace("_", "-").replace(".", "-"))
+            assert my_row[0] == (name and canonicalize_name(name))
             assert wheel or my_row[1] == specifier
             assert my_row[2:6] == [extras, marker, hashes, editable]
             assert (my_row[6] is None) == (url is None)

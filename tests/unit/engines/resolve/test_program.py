@@ -1,4 +1,5 @@
 import os
+import signal
 import sys
 import threading
 import time
@@ -56,13 +57,16 @@ def test_an_interrupt_kills_the_children_too(tmp_path: Path):
     def interrupt() -> None:
         while not (note.exists() and note.read_text()):
             time.sleep(0.01)
-        import signal
-
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=interrupt, daemon=True).start()
-    with pytest.raises(KeyboardInterrupt):
-        run(python(PARENT, note, CHILD), name="uv", where="a.in")
+    # A shell's background jobs are started with SIGINT ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(python(PARENT, note, CHILD), name="uv", where="a.in")
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert_dead(int(note.read_text()))
 
 
