@@ -24,8 +24,9 @@ def run(
 ) -> None:
     """Run *command*, an argument list, and wait for it.
 
-    *hints* say what to do, by (lower-case) words of the program that they answer. Raises `ToolError` with
-    what the program said, secrets redacted, when it fails or takes longer than *seconds*.
+    *hints* say what to do, by lower-case words of the program that they answer. Raises
+    `ToolError` with what the program said, secrets redacted, when it fails or takes longer than
+    *seconds*.
     """
     with subprocess.Popen(
         command,
