@@ -139,7 +139,7 @@ def _counter(progress: Progress, total: int) -> Callable[[int], None]:
         nonlocal done
         with lock:
             done += size
-            progress("hash", done, total)
+            progress("hashing the model", done, total)
 
     advance(0)
     return advance

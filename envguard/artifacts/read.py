@@ -38,13 +38,13 @@ def read(
     readings: list[Reading] = []
     errors: list[UnreadableError] = []
     for done, entry in enumerate(entries):
-        progress("read", done, len(entries))
+        progress("reading the model", done, len(entries))
         try:
             readings.append(read_file(files, entry.path, limits))
         except UnreadableError as error:
             errors.append(error)
             readings.append(Reading(kind=None, gaps=(gap(entry.path, str(error)),)))
-    progress("read", len(entries), len(entries))
+    progress("reading the model", len(entries), len(entries))
     if errors and not keep_damaged:
         raise errors[0] if len(errors) == 1 else _together(errors)
     return Artifact(

@@ -194,7 +194,7 @@ class _Fetching:
     def _tell(self, count: int) -> None:
         with self._lock:
             self._done += count
-            self._progress("fetch", self._done, self._total)
+            self._progress("fetching wheels", self._done, self._total)
 
 
 @contextmanager

@@ -186,7 +186,7 @@ def _judged(result: Result, name: str, goal: Goal) -> str:
 
 
 def _verdict(wall: float | None, cpu: float | None, at_most: float) -> str:
-    """Met when all that was measured says so. Work on two processors may be met on the clock only."""
+    """Met when all that was measured says so; two processors may meet it on the clock only."""
     met = {name: value <= at_most for name, value in (("wall", wall), ("CPU", cpu)) if value}
     if len(set(met.values())) == 1:
         return "met" if all(met.values()) else "MISSED"

@@ -102,8 +102,8 @@ def test_every_file_that_cannot_be_read_is_named():
 def test_progress_grows_to_the_number_of_bytes():
     told: list[tuple[str, int, int | None]] = []
     manifest.build(MemoryFiles(TREE), progress=lambda *news: told.append(news), workers=4)
-    assert told[0] == ("hash", 0, 11)
-    assert told[-1] == ("hash", 11, 11)
+    assert told[0] == ("hashing the model", 0, 11)
+    assert told[-1] == ("hashing the model", 11, 11)
     assert [done for _, done, _ in told] == sorted(done for _, done, _ in told)
 
 

@@ -75,8 +75,8 @@ def test_tells_its_progress(server: FileServer, vault: Vault):
     told: list[tuple[str, int, int | None]] = []
     server.faults[f"/{NAME}"] = file_server.short(times=1)
     fetch([pinned(server)], vault, progress=lambda *step: told.append(step))
-    assert told[0] == ("fetch", 0, len(DATA))
-    assert told[-1] == ("fetch", len(DATA), len(DATA))
+    assert told[0] == ("fetching wheels", 0, len(DATA))
+    assert told[-1] == ("fetching wheels", len(DATA), len(DATA))
     assert max(done for _, done, _ in told) == len(DATA)
     assert fetch([pinned(server)], vault, progress=lambda *step: told.append(step))
 
