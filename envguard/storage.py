@@ -25,21 +25,29 @@ def replacing(path: Path, *, mode: int = 0o644) -> Iterator[BinaryIO]:
     """A stream whose bytes become *path* when the block ends well, and vanish when it does not.
 
     Temporary file in the same folder, fsync, rename, fsync of the folder: a reader sees the old
-    file or the new one, and so does the next run after a crash.
+    file or the new one, and so does the next run after a crash. A link keeps pointing where it
+    points; a device or pipe is written to and never replaced. `OSError` names *path*.
     """
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        with path.open("wb") as stream:
+            yield stream
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f".{path.name[:100]}.{secrets.token_hex(6)}.tmp"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         with os.fdopen(descriptor, "wb", buffering=1 << 20) as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(path)
         sync_folder(path.parent)
-    except BaseException:
-        with suppress(FileNotFoundError):
+    except BaseException as error:
+        with suppress(OSError):
             temporary.unlink()
+        if isinstance(error, OSError) and error.filename in (None, str(temporary)):
+            error.filename, error.filename2 = str(path), None
         raise
 
 

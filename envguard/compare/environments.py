@@ -5,7 +5,6 @@ compared. A section that was seen in part, and a package whose content one side 
 gap: the answer is then never "equal".
 """
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,10 +16,9 @@ from envguard.compare.packages import (
     pair,
     without_seeds,
 )
+from envguard.model.artifact import Artifact
 from envguard.model.environment import Coverage, Environment, Interpreter, Platform, Section
 from envguard.model.findings import Area, Change, Comparison, Finding, Gap, NotCompared
-
-_LEADING_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def compare(
@@ -54,18 +52,43 @@ def compare(
         after=after.source,
         findings=tuple(sorted(findings, key=order)),
         gaps=tuple(dict.fromkeys(gaps)),
-        not_compared=(*seeds, *_not_compared(before, after)),
+        not_compared=(*_by_choice(depth), *seeds, *_not_compared(before, after)),
         packages=len(pairs),
     )
 
 
+def compare_models(before: Artifact | None, after: Artifact | None) -> Finding | NotCompared | None:
+    """What two sides' models differ in: nothing where they are the same or there is none."""
+    if before is None and after is None:
+        return None
+    if before is None or after is None:
+        known = before or after
+        reason = "one side alone holds a model"
+        return NotCompared(area=Area.ARTIFACT, subject=known.name if known else "", reason=reason)
+    if before.digest == after.digest:
+        return None
+    return Finding(
+        area=Area.ARTIFACT,
+        change=Change.CONTENT,
+        subject=after.name,
+        before=f"{before.name} {before.digest.short}",
+        after=f"{after.name} {after.digest.short}",
+        severity=policy.severity(Area.ARTIFACT, Change.CONTENT, after.name),
+        reason="another model",
+        fix="deploy the model that was fingerprinted",
+    )
+
+
+def _by_choice(depth: Depth) -> Iterator[NotCompared]:
+    if depth is not Depth.CONTENT:
+        reason = f"asked to compare by {depth.name.lower()}"
+        yield NotCompared(area=Area.PACKAGES, subject="package contents", reason=reason)
+
+
 def _is_untold(finding: Finding, silent: Environment) -> bool:
-    """Whether a package that *silent* lacks is one that it names without saying more (a gap)."""
-    if finding.change not in (Change.MISSING, Change.EXTRA):
-        return False
-    named = (_LEADING_NAME.match(gap.subject) for gap in silent.gaps)
-    names = {re.sub(r"[-_.]+", "-", match[0]).lower() for match in named if match}
-    return finding.subject in names
+    """Whether *silent* lacks a package because it does not list all that it has (a gap)."""
+    absent = finding.change in (Change.MISSING, Change.EXTRA)
+    return absent and silent.packages.coverage is Coverage.PART
 
 
 def order(finding: Finding) -> tuple[int, bool, str, str]:
@@ -143,6 +166,13 @@ def _platforms(before: Platform, after: Platform) -> Iterator[Finding]:
         yield from _field(Area.PLATFORM, "distribution", before.distribution, after.distribution)
 
 
+_REASONS = {
+    "python": "another language version, with another ABI",
+    "python patch": "another patch release: fixes can change behaviour",
+    "libc version": "wheels are checked against it where they are installed",
+}
+
+
 def _field(area: Area, subject: str, before: str, after: str) -> Iterator[Finding]:
     if before != after:
         yield Finding(
@@ -152,5 +182,5 @@ def _field(area: Area, subject: str, before: str, after: str) -> Iterator[Findin
             before=before,
             after=after,
             severity=policy.severity(area, Change.VERSION, subject),
-            reason=f"{subject} differs",
+            reason=_REASONS.get(subject, f"{subject} differs"),
         )

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from enum import IntEnum
 
 from envguard.compare import policy
+from envguard.model.digest import Digest
 from envguard.model.findings import Area, Change, Finding, Gap, NotCompared
 from envguard.model.package import Index, Package
 
@@ -22,7 +23,12 @@ class Depth(IntEnum):
 
 Pair = tuple[Package | None, Package | None]
 
-_SEEDS = frozenset({"pip", "setuptools", "wheel"})
+_SEEDS = {
+    "pip": frozenset({"pip"}),
+    "setuptools": frozenset({"setuptools", "pkg_resources", "_distutils_hack"}),
+    "wheel": frozenset({"wheel"}),
+}
+"""Installers, and the modules that each of them has: a package is not one by its name alone."""
 _REQUIRED_NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
@@ -52,13 +58,18 @@ def without_seeds(pairs: Sequence[Pair]) -> tuple[list[Pair], list[NotCompared]]
     left_out: list[NotCompared] = []
     for before, after in pairs:
         only = after if before is None else before if after is None else None
-        if only and only.name in _SEEDS and only.name not in required:
+        if only and _is_seed(only) and only.name not in required:
             reason = "an installer that one side alone has, and nothing requires it"
             subject = f"{only.name} {only.version}"
             left_out.append(NotCompared(area=Area.PACKAGES, subject=subject, reason=reason))
         else:
             kept.append((before, after))
     return kept, left_out
+
+
+def _is_seed(package: Package) -> bool:
+    modules = _SEEDS.get(package.name)
+    return modules is not None and modules.issuperset(package.modules) and not package.modified
 
 
 def compare_package(
@@ -95,7 +106,7 @@ def _versions(
         yield _finding(Change.VERSION, before, before.version, after.version, reason)
     elif depth is Depth.VERSION:
         return
-    elif before.build and after.build and before.build != after.build:
+    elif _rebuilt(before, after):
         reason = "another wheel of the same version"
         yield _finding(Change.BUILD, before, before.build, after.build, reason)
     else:
@@ -104,6 +115,16 @@ def _versions(
             yield _finding(Change.ORIGIN, before, _origin(before), _origin(after), reason)
         if depth is Depth.CONTENT:
             yield from _contents(before, after, files)
+
+
+def _rebuilt(before: Package, after: Package) -> bool:
+    """Whether both sides say which wheel they have, and it is not the same.
+
+    The same content is the same build, whatever tags an installed WHEEL file claims.
+    """
+    if before.content is not None and before.content == after.content:
+        return False
+    return bool(before.build and after.build and before.build != after.build)
 
 
 def _moved(before: Package, after: Package) -> bool:
@@ -137,13 +158,15 @@ def _contents(before: Package, after: Package, files: FileDifferences) -> Iterat
 
 def _pins(before: Package, after: Package) -> Iterator[Finding | Gap]:
     """Two packages whose contents are not both known, by the archives they are pinned to."""
-    old = {digest for archive in before.archives for digest in archive.digests}
-    new = {digest for archive in after.archives for digest in archive.digests}
-    if old and new and old.isdisjoint(new):
-        reason = "pinned to another file of the same version"
-        pins = (f"{min(old).short} ...", f"{min(new).short} ...")
+    old, new = _digests(before), _digests(after)
+    shared = old.keys() & new.keys()
+    differing = sorted(algorithm for algorithm in shared if not _agree(old, new, algorithm))
+    if differing:
+        algorithm = differing[0]
+        reason = "pinned to other files of the same version"
+        pins = (_pin(old[algorithm]), _pin(new[algorithm]))
         yield _finding(Change.CONTENT, before, *pins, reason)
-    elif not old or not new:
+    elif not shared:
         side = "first" if before.content is None else "second"
         yield Gap(
             area=Area.PACKAGES,
@@ -151,6 +174,32 @@ def _pins(before: Package, after: Package) -> Iterator[Finding | Gap]:
             reason=f"the {side} side does not tell its content, so bytes were not compared",
             fix="compare with --by build, or with a side that tells it",
         )
+
+
+def _digests(package: Package) -> dict[str, frozenset[Digest]]:
+    """The digests of a package's archives by algorithm."""
+    pins = [digest for archive in package.archives for digest in archive.digests]
+    algorithms = {digest.algorithm for digest in pins}
+    return {name: frozenset(pin for pin in pins if pin.algorithm == name) for name in algorithms}
+
+
+def _agree(
+    old: dict[str, frozenset[Digest]], new: dict[str, frozenset[Digest]], algorithm: str
+) -> bool:
+    """Whether both sides accept the same files.
+
+    Hashed requirements list all files of a release, a selected wheel is one of them; but two such
+    lists must be the same, or one side accepts a file that the other does not.
+    """
+    before, after = old[algorithm], new[algorithm]
+    if len(before) == 1 or len(after) == 1:
+        return before <= after or after <= before
+    return before == after
+
+
+def _pin(digests: frozenset[Digest]) -> str:
+    more = f" and {len(digests) - 1} more" if len(digests) > 1 else ""
+    return f"{min(digests).short}{more}"
 
 
 def _finding(  # noqa: PLR0917

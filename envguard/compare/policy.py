@@ -9,6 +9,7 @@ package content       error     the same version with other bytes is other code
 package build         warning   other compiled code of the same source (another wheel)
 package extra         warning   it can shadow a module, or be found by a plug-in lookup
 package origin        warning   the same version from elsewhere may be a fork
+model                 error     another model gives other answers
 Python 3.x            error     other language and other ABI
 Python 3.x.y          warning   fixes change behaviour, rarely answers
 implementation, ABI   error     compiled packages do not fit
@@ -19,7 +20,8 @@ C library version     note      what a wheel needs of it is checked where it is 
 distribution          note      Python packages do not depend on it
 ====================  ========  ==========================================================
 
-With a model, what it does not need is lowered one step.
+With a model, what it does not name, directly or through what it imports, is lowered one step;
+but what is missing is not, because a model's inputs may need it.
 """
 
 from dataclasses import replace
@@ -49,6 +51,8 @@ _FIELDS = {
 
 def severity(area: Area, change: Change, subject: str) -> Severity:
     """The default severity of one difference; *subject* is a field's name, or a package's."""
+    if area is Area.ARTIFACT:
+        return Severity.ERROR
     if area is not Area.PACKAGES:
         return _FIELDS.get(subject, Severity.WARNING)
     return _PACKAGES[change]
@@ -57,7 +61,9 @@ def severity(area: Area, change: Change, subject: str) -> Severity:
 def judged_for_model(finding: Finding, needed: frozenset[str]) -> Finding:
     """*finding* with whether a model that needs the packages *needed* cares about it."""
     if finding.area is not Area.PACKAGES:
-        return replace(finding, needed=True)
+        return finding
     if finding.subject in needed:
         return replace(finding, needed=True)
+    if finding.change is Change.MISSING:  # what a model is given may need what it does not name
+        return replace(finding, needed=False)
     return replace(finding, needed=False, severity=finding.severity.lowered())

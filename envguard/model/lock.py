@@ -77,9 +77,15 @@ class Lock:
             source=self.source,
             interpreter=Section.seen(target.interpreter),
             platform=Section.seen(target.platform),
-            packages=Section.seen(tuple(chosen[name] for name in sorted(chosen))),
+            packages=self._section(tuple(chosen[name] for name in sorted(chosen))),
             gaps=self.gaps,
         )
+
+    def _section(self, packages: tuple[Package, ...]) -> Section[tuple[Package, ...]]:
+        """What is pinned is all that there is, unless a line pins nothing."""
+        if not self.gaps:
+            return Section.seen(packages)
+        return Section.partly(packages, "does not pin every requirement, so more may be installed")
 
     def _check_target(self, target: Target, values: dict[str, str | frozenset[str]]) -> None:
         from packaging.markers import Marker

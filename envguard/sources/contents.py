@@ -8,7 +8,7 @@ from envguard.engines.assemble.plan import PinnedWheel
 from envguard.engines.resolve.locate import locate_files
 from envguard.formats.record import InstalledFile
 from envguard.model.digest import Digest
-from envguard.model.environment import Environment, Section
+from envguard.model.environment import Environment
 from envguard.model.errors import MismatchError, UnreadableError
 from envguard.model.findings import Area, Gap
 from envguard.model.lock import Lock
@@ -28,7 +28,7 @@ def selected(lock: Lock, target: Target, access: Access) -> Environment:
     if access.offline:
         return environment
     packages = tuple(locate_files(environment.packages.value or (), target))
-    return replace(environment, packages=Section.seen(packages))
+    return replace(environment, packages=replace(environment.packages, value=packages))
 
 
 def with_contents(
@@ -60,7 +60,11 @@ def with_contents(
     fetch(archives, access.vault, base=folder, offline=access.offline, progress=access.progress)
     known = {package.name: _with_content(package, access) for package in wheels.values()}
     result = tuple(known.get(package.name, package) for package in packages)
-    return replace(environment, packages=Section.seen(result), gaps=(*environment.gaps, *gaps))
+    return replace(
+        environment,
+        packages=replace(environment.packages, value=result),
+        gaps=(*environment.gaps, *gaps),
+    )
 
 
 def pinned_wheels(environment: Environment, folder: Path, access: Access) -> list[PinnedWheel]:

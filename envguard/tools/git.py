@@ -7,7 +7,6 @@ credential helper, no prompt, and no configuration outside the repository is use
 import subprocess
 from pathlib import Path
 from shutil import which
-from urllib.parse import urlsplit, urlunsplit
 
 from envguard.model.fingerprint import GitState
 
@@ -16,6 +15,7 @@ _HARDENED = (
     "-c", "core.hooksPath=/dev/null",
     "-c", "core.untrackedCache=false",
     "-c", "protocol.ext.allow=never",
+    "-c", "submodule.recurse=false",
     "--no-optional-locks",
     "--literal-pathspecs",
 )  # fmt: skip
@@ -54,18 +54,19 @@ def _is_dirty(folder: Path) -> bool | None:
     """
     if _git(folder, "config", "--get-regexp", r"^(filter|diff|include|includeif)\."):
         return None
-    status = _git(folder, "status", "--porcelain=v2", "--untracked-files=no")
+    # A submodule has a configuration of its own, with filters of its own.
+    ignored = ("--untracked-files=no", "--ignore-submodules=all")
+    status = _git(folder, "status", "--porcelain=v2", *ignored)
     return None if status is None else bool(status)
 
 
 def without_credentials(url: str) -> str | None:
     """*url* without user name, password and query; ``None`` when empty."""
-    if not url or "://" not in url:
-        return url.rpartition("@")[2] or None if ":" in url else url or None
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    port = f":{parts.port}" if parts.port else ""
-    return urlunsplit((parts.scheme, host + port, parts.path, "", ""))
+    scheme, separator, rest = url.partition("://")
+    if not separator:  # a path, or ``user@host:path``
+        return url.rpartition("@")[2] if ":" in url else url or None
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path.partition('?')[0]}"
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

@@ -1,4 +1,5 @@
 import multiprocessing
+import os
 import signal
 import subprocess
 import sys
@@ -42,6 +43,24 @@ def test_the_mode_is_that_asked_for(tmp_path: Path):
     with storage.replacing(path, mode=0o600) as stream:
         stream.write(b"")
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        storage.write(pipe, b"new")
+        assert os.read(reader, 10) == b"new"
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+
+
+def test_a_folder_is_an_error_that_names_it(tmp_path: Path):
+    with pytest.raises(IsADirectoryError) as raised:
+        storage.write(tmp_path, b"new")
+    assert raised.value.filename == str(tmp_path)
 
 
 def test_a_link_is_replaced_and_not_followed(tmp_path: Path):

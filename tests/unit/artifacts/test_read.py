@@ -167,5 +167,5 @@ def test_a_link_is_read_as_the_file_it_names():
 def test_progress_ends():
     told: list[tuple[str, int, int | None]] = []
     read(MemoryFiles({"a": b"", "b": b""}), "m", progress=lambda *news: told.append(news))
-    assert ("read", 0, 2) in told
-    assert told[-1] == ("read", 2, 2)
+    assert ("reading the model", 0, 2) in told
+    assert told[-1] == ("reading the model", 2, 2)

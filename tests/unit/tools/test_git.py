@@ -60,6 +60,8 @@ def test_no_work_tree_and_no_commit_are_no_state(tmp_path: Path) -> None:
         ("git@git.example:team/x.git", "git.example:team/x.git"),
         ("ssh://git@git.example:2222/x.git", "ssh://git.example:2222/x.git"),
         ("/srv/git/x.git", "/srv/git/x.git"),
+        ("https://h:notaport/x", "https://h:notaport/x"),
+        ("https://u:p@[::1/x", "https://[::1/x"),
     ],
 )
 def test_the_remote_carries_no_credentials(repository: Path, url: str, kept: str) -> None:
@@ -93,3 +95,21 @@ def test_a_trapped_repository_runs_nothing(repository: Path) -> None:
     assert not canary.exists()
     assert state is not None
     assert state.dirty is None  # looking would have run the filter
+
+
+def test_a_trapped_submodule_runs_nothing(repository: Path) -> None:
+    canary = repository.parent / "canary"
+    inner = repository.parent / "inner"
+    inner.mkdir()
+    run(inner, "init", "-q", "-b", "main")
+    (inner / ".gitattributes").write_text("* filter=trap\n")
+    (inner / "data").write_text("one")
+    run(inner, "add", ".")
+    run(inner, "commit", "-q", "-m", "first")
+    run(repository, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(inner), "sub")
+    run(repository, "commit", "-q", "-m", "submodule")
+    run(repository / "sub", "config", "filter.trap.clean", f"touch {canary}; cat")
+    (repository / "sub" / "data").write_text("two")
+    os.utime(repository / "sub" / "data", (4e9, 4e9))
+    assert git.state(repository) is not None
+    assert not canary.exists()
