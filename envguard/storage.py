@@ -25,10 +25,9 @@ def replacing(path: Path, *, mode: int = 0o644) -> Iterator[BinaryIO]:
     """A stream whose bytes become *path* when the block ends well, and vanish when it does not.
 
     Temporary file in the same folder, fsync, rename, fsync of the folder: a reader sees the old
-    file or the new one, and so does the next run after a crash. A link keeps pointing where it
-    points; a device or pipe is written to and never replaced. `OSError` names *path*.
+    file or the new one, and so does the next run after a crash. A link to a
+    file is replaced, not followed; a device or pipe is written to. `OSError` names *path*.
     """
-    path = path.resolve()
     if path.exists() and not path.is_file():
         with path.open("wb") as stream:
             yield stream
