@@ -8,7 +8,11 @@ def main() -> None:
     if sys.argv[1:] in (["--version"], ["-V"]):
         from envguard import __version__
 
-        sys.stdout.write(f"envguard {__version__}\n")
+        try:
+            sys.stdout.write(f"envguard {__version__}\n")
+            sys.stdout.flush()
+        except OSError as error:
+            sys.exit(f"error: {error.strerror}")
         return
     from envguard.cli.app import run
 

@@ -5,7 +5,6 @@ The lowest layer beside the model: whoever writes a file writes it through here.
 
 import fcntl
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -33,7 +32,7 @@ def replacing(path: Path, *, mode: int = 0o644) -> Iterator[BinaryIO]:
             yield stream
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f".{path.name[:100]}.{secrets.token_hex(6)}.tmp"
+    temporary = path.parent / f".{path.name[:100]}.{os.urandom(6).hex()}.tmp"
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         with os.fdopen(descriptor, "wb", buffering=1 << 20) as stream:

@@ -1,27 +1,24 @@
-"""The manifest of a model, and the digest over it that is the model's identity.
+"""The manifest of a model: every file of it, hashed.
 
-The digest is the sha256 over one line for each file::
-
-    envguard-manifest-v1
-    <path> NUL <x or -> NUL <size> NUL <sha256 hex> LF        (sorted by path)
-
-``x`` marks an executable file. Paths are UTF-8, relative, with ``/``, and compared as they are,
-without Unicode normalisation. A link counts as the file that it names. So the digest does not
-depend on the order of files, the number of workers, clocks, owners, or where the model lies.
+A link counts as the file that it names. `digest`, the model's identity, is the digest over the
+manifest (see `envguard.formats.manifest_digest`), so it does not depend on the order of files, the
+number of workers, clocks, owners, or where the model lies.
 """
 
-import hashlib
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 
+from envguard.formats import manifest_digest
 from envguard.model.artifact import ManifestEntry
 from envguard.model.digest import Digest
 from envguard.model.errors import UnreadableError
 from envguard.model.files import Entry, Files, Kind, walk
 from envguard.model.progress import Progress, silent
+
+digest = manifest_digest.digest
 
 
 def build(
@@ -38,21 +35,6 @@ def build(
         ManifestEntry(path=path, size=entry.size, digest=digests[path], executable=entry.executable)
         for path, entry in sorted(found.items())
     )
-
-
-def digest(entries: Iterable[ManifestEntry]) -> Digest:
-    """The digest over *entries* in any order (see the module's text for its definition).
-
-    Raises `UnreadableError` for a path with a NUL, which no file system has but an archive may.
-    """
-    hasher = hashlib.sha256(b"envguard-manifest-v1\n")
-    for entry in sorted(entries, key=lambda entry: entry.path):
-        if "\0" in entry.path:
-            raise UnreadableError("the file's name has a NUL", where=repr(entry.path))
-        mark = "x" if entry.executable else "-"
-        line = f"{entry.path}\0{mark}\0{entry.size}\0{entry.digest.hex}\n"
-        hasher.update(line.encode())
-    return Digest("sha256", hasher.hexdigest())
 
 
 def _find(files: Files) -> dict[str, Entry]:

@@ -96,6 +96,6 @@ def _hint(error: OSError) -> str | None:
     hints = {
         errno.ENOSPC: "make room on the disk and run it again: nothing was half-written",
         errno.EACCES: "check who may read or write there",
-        errno.EROFS: "write to another folder",
+        errno.EROFS: "write to another folder; for the cache, set ENVGUARD_CACHE_DIR",
     }
     return hints.get(error.errno or 0)

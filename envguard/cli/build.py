@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from envguard.model.built import Built
 
 _SHORT = "Build the image of a fingerprint or lock, without a daemon."
-_HELP = """Build the image of a fingerprint or lock: the same bits on any machine, no daemon.
+_HELP = """Build the image of a fingerprint or lock: the same base, the same bits, no daemon.
 
 Wheels are fetched by their hashes, checked, and laid out as an installer would; nothing of them
 is run. --base host uses this machine's Python and its libraries, so that no registry is needed;
@@ -67,7 +67,7 @@ def _build(
             offline=offline,
             progress=progress,
         )
-    if not quiet:
+    if not quiet or format is ReportFormat.JSON:
         emit(_text(result, format), None)
 
 

@@ -94,6 +94,6 @@ def _diff(
 
         lines = comparison.render(result.comparison, screen(output), model=result.model)
         text = "\n".join(lines)
-    if not quiet or output is not None:
+    if not quiet or output is not None or format is ReportFormat.JSON:
         emit(text, output)
     raise typer.Exit(code)

@@ -75,11 +75,11 @@ def _fingerprint(
                 progress=progress,
             )
     except EnvironmentDiffers as error:
-        if not quiet:
+        if not quiet or format is ReportFormat.JSON:
             emit(_difference(error, format), None)
         raise
     code = result.exit_code(allow_incomplete=allow_incomplete)
-    if not quiet:
+    if not quiet or format is ReportFormat.JSON:
         emit(_text(result, format), None)
     raise typer.Exit(code)
 
@@ -92,7 +92,8 @@ def _text(result: "Fingerprinted", format: ReportFormat) -> str:
     from envguard.reports import inspection
 
     lines = inspection.render(result.fingerprint, screen())
-    return "\n".join([*lines, "", f"written to {result.path}"])
+    done = "written to" if result.changed else "unchanged:"
+    return "\n".join([*lines, "", f"{done} {result.path}"])
 
 
 def _difference(error: "EnvironmentDiffers", format: ReportFormat) -> str:

@@ -59,6 +59,6 @@ def _inspect(
         from envguard.reports import inspection
 
         text = "\n".join(inspection.render(result.thing, screen(output)))
-    if not quiet or output is not None:
+    if not quiet or output is not None or format is ReportFormat.JSON:
         emit(text, output)
     raise typer.Exit(code)

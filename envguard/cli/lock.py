@@ -118,8 +118,9 @@ def _lock(
     )
     with reporting(quiet=quiet, verbose=verbose) as progress:
         outcome = lock(options, progress)
-    if not quiet:
-        emit(_text(outcome, ReportFormat(_one(chosen, ReportFormat) or "table")), None)
+    report = ReportFormat(_one(chosen, ReportFormat) or "table")
+    if not quiet or report is ReportFormat.JSON:
+        emit(_text(outcome, report), None)
 
 
 def _one(given: list[LockAndReportFormat], kind: type[StrEnum]) -> str | None:

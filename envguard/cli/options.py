@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from envguard import storage
+from envguard.model.errors import UsageError
 from envguard.reports.text import Screen
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ class ReportFormat(StrEnum):
     JSON = "json"
 
 
+_BROKEN_PIPE = 141
+"""128 and the number of SIGPIPE, as shells report it."""
+
 Format = Annotated[
     ReportFormat, typer.Option("--format", "-f", help="Show the result as a table or as JSON.")
 ]
@@ -30,7 +34,7 @@ ReportFile = Annotated[
     Path | None,
     typer.Option("--output", "-o", metavar="FILE", help="Write the result here, not to stdout."),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show nothing but errors.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress and no table.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Tell every step on stderr.")]
 Offline = Annotated[
     bool, typer.Option("--offline", help="Use the vault only; what is not in it is a gap.")
@@ -66,7 +70,7 @@ def limits(given: list[str] | None) -> "Limits":
 
 def screen(output: Path | None = None) -> Screen:
     """The screen that stdout is: 80 columns without colour when it is no terminal."""
-    if output is not None or not sys.stdout.isatty():
+    if output is not None or sys.stdout is None or not sys.stdout.isatty():
         return Screen()
     plain = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
     return Screen(width=min(shutil.get_terminal_size().columns, 120), colour=not plain)
@@ -74,7 +78,15 @@ def screen(output: Path | None = None) -> Screen:
 
 def emit(text: str, output: Path | None) -> None:
     """Write a result to *output*, or to stdout."""
-    if output is None:
-        typer.echo(text)
-    else:
+    if output is not None:
+        if not output.parent.is_dir():
+            raise UsageError("there is no such folder", where=str(output.parent))
         storage.write(output, text.encode() + b"\n")
+        return
+    try:
+        typer.echo(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Who read the result has seen enough; the pipe must not break again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(_BROKEN_PIPE) from None

@@ -5,20 +5,24 @@ compared. A section that was seen in part, and a package whose content one side 
 gap: the answer is then never "equal".
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from envguard.compare import policy
 from envguard.compare.packages import (
     Depth,
     FileDifferences,
+    Pair,
     compare_package,
     pair,
     without_seeds,
 )
-from envguard.model.artifact import Artifact
+from envguard.compare.unowned import compare_unowned
+from envguard.model.artifact import ModelIdentity
 from envguard.model.environment import Coverage, Environment, Interpreter, Platform, Section
 from envguard.model.findings import Area, Change, Comparison, Finding, Gap, NotCompared
+
+Result = Finding | Gap | NotCompared
 
 
 def compare(
@@ -27,56 +31,61 @@ def compare(
     *,
     depth: Depth = Depth.CONTENT,
     file_differences: FileDifferences = lambda before, after: (),
+    models: tuple[ModelIdentity | None, ModelIdentity | None] = (None, None),
 ) -> Comparison:
-    """Compare *before* with *after*, area by area; findings are sorted worst first."""
-    findings: list[Finding] = []
-    gaps = [*_own_gaps(before), *_own_gaps(after)]
-    if before.interpreter.value and after.interpreter.value:
-        findings += _interpreters(before.interpreter.value, after.interpreter.value)
-    if before.platform.value and after.platform.value:
-        findings += _platforms(before.platform.value, after.platform.value)
+    """Compare *before* with *after*, area by area; findings are sorted worst first.
+
+    *models* are those that the two sides have.
+    """
     pairs, seeds = without_seeds(pair(before.packages.value or (), after.packages.value or ()))
-    if before.packages.value is None or after.packages.value is None:
-        gaps.append(_packages_unseen(before, after))
-    else:
-        for old, new in pairs:
-            for result in compare_package(old, new, depth, file_differences):
-                if isinstance(result, Gap):
-                    # A side that knows why it cannot tell has said so already.
-                    if all(gap.subject != result.subject for gap in gaps):
-                        gaps.append(result)
-                elif not _is_untold(result, before if old is None else after):
-                    findings.append(result)
+    results: list[Result] = [
+        *_own_gaps(before),
+        *_own_gaps(after),
+        *_models(*models),
+        *_interpreters(before.interpreter.value, after.interpreter.value),
+        *_platforms(before.platform.value, after.platform.value),
+        *_packages(before, after, pairs, depth, file_differences),
+        *(compare_unowned(before.unowned, after.unowned) if depth is Depth.CONTENT else ()),
+        *_by_choice(depth),
+        *seeds,
+        *_not_compared(before, after),
+    ]
+    findings = (result for result in results if isinstance(result, Finding))
+    gaps = (result for result in results if isinstance(result, Gap))
     return Comparison(
         before=before.source,
         after=after.source,
         findings=tuple(sorted(findings, key=order)),
         gaps=tuple(dict.fromkeys(gaps)),
-        not_compared=(*_by_choice(depth), *seeds, *_not_compared(before, after)),
+        not_compared=tuple(result for result in results if isinstance(result, NotCompared)),
         packages=len(pairs),
     )
 
 
-def compare_models(before: Artifact | None, after: Artifact | None) -> Finding | NotCompared | None:
-    """What two sides' models differ in: nothing where they are the same or there is none."""
-    if before is None and after is None:
-        return None
-    if before is None or after is None:
-        known = before or after
-        reason = "one side alone holds a model"
-        return NotCompared(area=Area.ARTIFACT, subject=known.name if known else "", reason=reason)
-    if before.digest == after.digest:
-        return None
-    return Finding(
-        area=Area.ARTIFACT,
-        change=Change.CONTENT,
-        subject=after.name,
-        before=f"{before.name} {before.digest.short}",
-        after=f"{after.name} {after.digest.short}",
-        severity=policy.severity(Area.ARTIFACT, Change.CONTENT, after.name),
-        reason="another model",
-        fix="deploy the model that was fingerprinted",
-    )
+def order(finding: Finding) -> tuple[int, bool, str, str]:
+    """Worst first, then what the model needs, then by name."""
+    return (-finding.severity.rank, not finding.needed, finding.area, finding.subject)
+
+
+def _models(
+    before: ModelIdentity | None, after: ModelIdentity | None
+) -> Iterator[Finding | NotCompared]:
+    """Whether both sides have the same model, where they have any."""
+    match before, after:
+        case ModelIdentity(), ModelIdentity() if before.digest != after.digest:
+            yield Finding(
+                area=Area.ARTIFACT,
+                change=Change.CONTENT,
+                subject=after.name,
+                before=before.digest.short,
+                after=after.digest.short,
+                severity=policy.severity(Area.ARTIFACT, Change.CONTENT, after.name),
+                reason="another model",
+                fix="deploy the model that was fingerprinted",
+            )
+        case (ModelIdentity(name=name), None) | (None, ModelIdentity(name=name)):
+            reason = "one side alone has a model"
+            yield NotCompared(area=Area.ARTIFACT, subject=name, reason=reason)
 
 
 def _by_choice(depth: Depth) -> Iterator[NotCompared]:
@@ -89,11 +98,6 @@ def _is_untold(finding: Finding, silent: Environment) -> bool:
     """Whether *silent* lacks a package because it does not list all that it has (a gap)."""
     absent = finding.change in (Change.MISSING, Change.EXTRA)
     return absent and silent.packages.coverage is Coverage.PART
-
-
-def order(finding: Finding) -> tuple[int, bool, str, str]:
-    """Worst first, then what the model needs, then by name."""
-    return (-finding.severity.rank, not finding.needed, finding.area, finding.subject)
 
 
 def _own_gaps(environment: Environment) -> Iterator[Gap]:
@@ -122,16 +126,35 @@ def _sections(environment: Environment) -> dict[Area, Section[Any]]:
     }
 
 
-def _packages_unseen(before: Environment, after: Environment) -> Gap:
-    blind = before if before.packages.value is None else after
-    return Gap(
-        area=Area.PACKAGES,
-        subject=blind.source,
-        reason=blind.packages.reason or "its packages could not be read",
-    )
+def _packages(
+    before: Environment,
+    after: Environment,
+    pairs: Sequence[Pair],
+    depth: Depth,
+    files: FileDifferences,
+) -> Iterator[Finding | Gap]:
+    blind = next((side for side in (before, after) if side.packages.value is None), None)
+    if blind is not None:
+        reason = blind.packages.reason or "its packages could not be read"
+        yield Gap(area=Area.PACKAGES, subject=blind.source, reason=reason)
+        return
+    if not pairs:
+        reason = "neither side has any package, so nothing was compared"
+        yield Gap(area=Area.PACKAGES, subject=after.source, reason=reason)
+    told = {gap.subject for gap in (*before.gaps, *after.gaps)}
+    for old, new in pairs:
+        for result in compare_package(old, new, depth, files):
+            # A side that knows why it cannot tell has said so already.
+            if isinstance(result, Gap) and result.subject in told:
+                continue
+            if isinstance(result, Finding) and _is_untold(result, before if old is None else after):
+                continue
+            yield result
 
 
-def _interpreters(before: Interpreter, after: Interpreter) -> Iterator[Finding]:
+def _interpreters(before: Interpreter | None, after: Interpreter | None) -> Iterator[Finding]:
+    if before is None or after is None:
+        return
     yield from _field(
         Area.INTERPRETER, "implementation", before.implementation, after.implementation
     )
@@ -154,7 +177,9 @@ def _flags(free_threaded: bool, debug: bool) -> str:
     return " ".join(names) or "default"
 
 
-def _platforms(before: Platform, after: Platform) -> Iterator[Finding]:
+def _platforms(before: Platform | None, after: Platform | None) -> Iterator[Finding]:
+    if before is None or after is None:
+        return
     yield from _field(Area.PLATFORM, "operating system", before.os, after.os)
     yield from _field(Area.PLATFORM, "architecture", before.machine, after.machine)
     if before.libc and after.libc:

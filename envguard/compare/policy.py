@@ -10,6 +10,10 @@ package build         warning   other compiled code of the same source (another 
 package extra         warning   it can shadow a module, or be found by a plug-in lookup
 package origin        warning   the same version from elsewhere may be a fork
 model                 error     another model gives other answers
+unowned hook          error     it runs whenever Python starts (.pth, sitecustomize)
+unowned shadow        error     it is imported instead of a package's own module
+unowned module        warning   it can be imported, and no lock names it
+other unowned file    note      it is not code, or a tool's own
 Python 3.x            error     other language and other ABI
 Python 3.x.y          warning   fixes change behaviour, rarely answers
 implementation, ABI   error     compiled packages do not fit
@@ -60,7 +64,7 @@ def severity(area: Area, change: Change, subject: str) -> Severity:
 
 def judged_for_model(finding: Finding, needed: frozenset[str]) -> Finding:
     """*finding* with whether a model that needs the packages *needed* cares about it."""
-    if finding.area is not Area.PACKAGES:
+    if finding.area is not Area.PACKAGES or finding.change is Change.UNOWNED:
         return finding
     if finding.subject in needed:
         return replace(finding, needed=True)

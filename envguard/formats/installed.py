@@ -73,17 +73,16 @@ class Installed:
 
 def complete_packages(
     files: Files,
-    distributions: Sequence[Distribution],
+    listings: Sequence[Listing],
     *,
     verify: bool,
     workers: int | None = None,
     progress: Progress = silent,
 ) -> tuple[tuple[Package, ...], tuple[Gap, ...]]:
-    """The packages of *distributions* with content, modules and modified files, and their gaps.
+    """The packages of *listings* with content, modules and modified files, and their gaps.
 
     With *verify* every file of every RECORD is hashed; without, RECORD is believed.
     """
-    listings = [read_listing(files, distribution) for distribution in distributions]
     rows = [row for listing in listings for row in listing.rows if verify or not row.is_complete]
     sizes = {row.path: row.size or 0 for row in rows}
     hashed = hash_files(files, sizes, workers=workers, progress=progress)
@@ -97,7 +96,7 @@ def complete_packages(
             replace(
                 package,
                 content=None if installed.problems else content_digest(installed.files),
-                modules=_modules(files, listing),
+                modules=modules_of(files, listing),
                 modified=installed.modified,
             )
         )
@@ -151,6 +150,20 @@ def compare(files: Files, listing: Listing, hashed: Mapping[str, Hashed]) -> Ins
             size = row.size if agrees and row.size is not None else _size(files, row.path)
             found.append(InstalledFile(path=row.normalised, digest=actual, size=size))
     return Installed(files=tuple(found), modified=tuple(sorted(modified)), problems=tuple(problems))
+
+
+def modules_of(files: Files, listing: Listing) -> tuple[str, ...]:
+    """What can be imported: by RECORD, else by the other files that tell."""
+    distribution = listing.distribution
+    names = top_level_modules(row.normalised for row in listing.rows)
+    if names or not (distribution.is_editable or distribution.folder is None):
+        return names
+    folder = distribution.folder or join(distribution.site, distribution.label)
+    try:
+        stated = read(files, join(folder, "top_level.txt"), limit=1 << 20)
+    except UnreadableError:
+        return tuple(sorted(set(_source_modules(files, listing))))
+    return tuple(sorted(name for name in stated.decode("utf-8", "replace").split()))
 
 
 def _rows(site: str, record: Iterable[RecordRow]) -> tuple[tuple[Row, ...], list[str]]:
@@ -227,20 +240,6 @@ def _is_script(files: Files, row: Row) -> bool:
 def _size(files: Files, path: str) -> int:
     entry = files.stat(path)
     return entry.size if entry else 0
-
-
-def _modules(files: Files, listing: Listing) -> tuple[str, ...]:
-    """What can be imported: by RECORD, else by the other files that tell."""
-    distribution = listing.distribution
-    names = top_level_modules(row.normalised for row in listing.rows)
-    if names or not (distribution.is_editable or distribution.folder is None):
-        return names
-    folder = distribution.folder or join(distribution.site, distribution.label)
-    try:
-        stated = read(files, join(folder, "top_level.txt"), limit=1 << 20)
-    except UnreadableError:
-        return tuple(sorted(set(_source_modules(files, listing))))
-    return tuple(sorted(name for name in stated.decode("utf-8", "replace").split()))
 
 
 def _source_modules(files: Files, listing: Listing) -> Iterator[str]:

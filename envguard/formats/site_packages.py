@@ -7,7 +7,7 @@ read from a `Files` tree whose root is ``/``. Nothing is run or imported.
 from collections.abc import Sequence
 
 from envguard.formats.distributions import find_distributions
-from envguard.formats.installed import complete_packages, read_installed
+from envguard.formats.installed import complete_packages, read_installed, read_listing
 from envguard.formats.python_prefix import (
     find_installation,
     library_names,
@@ -17,6 +17,7 @@ from envguard.formats.python_prefix import (
 )
 from envguard.formats.record import InstalledFile
 from envguard.formats.site_folders import site_folders
+from envguard.formats.unowned import find_unowned
 from envguard.model.environment import Environment, Interpreter, Section
 from envguard.model.errors import UnreadableError
 from envguard.model.files import Files
@@ -47,15 +48,18 @@ def read_environment(
     interpreter, gaps = _interpreter(files, prefix, source)
     folders = site_folders(files, prefix) if sites is None else tuple(sites)
     distributions, found = find_distributions(files, folders)
+    listings = [read_listing(files, distribution) for distribution in distributions]
     packages, unknown = complete_packages(
-        files, distributions, verify=verify, workers=workers, progress=progress
+        files, listings, verify=verify, workers=workers, progress=progress
     )
+    modules = {module: package.name for package in packages for module in package.modules}
     return Environment(
         source=source,
         interpreter=interpreter,
         platform=Section.seen(read_platform(files, os=os, machine=machine, prefix=prefix)),
         packages=Section.seen(packages),
         gaps=(*gaps, *found, *unknown),
+        unowned=find_unowned(files, prefix, folders, listings, modules),
     )
 
 

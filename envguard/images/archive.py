@@ -10,6 +10,7 @@ Image JSON + Filesystem Changeset Format".
 
 import json
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 from typing import BinaryIO
 
@@ -26,14 +27,23 @@ from envguard.model.digest import Digest
 from envguard.model.errors import UnreadableError
 
 
-def write_archive(image: Image, sink: BinaryIO, *, reference: str | None = None) -> None:
+def write_archive(
+    image: Image,
+    sink: BinaryIO,
+    *,
+    reference: str | None = None,
+    without: Collection[Digest] = (),
+) -> None:
     """Write *image*, named *reference* (``name:tag``), to *sink*: equal images, equal bytes.
 
+    Blobs in *without* are named but left out, for a reader that has them.
     Raises `IntegrityError` for a blob that is not the pinned one; the sink must be thrown away.
     """
     for name in ("blobs", "blobs/sha256"):
         sink.write(tar.folder_header(name))
     for descriptor in sorted(blobs_of(image), key=lambda item: item.digest):
+        if descriptor.digest in without:
+            continue
         sink.write(tar.file_header(blob_name(descriptor.digest), descriptor.size))
         with image.open_blob(descriptor.digest) as stream:
             shutil.copyfileobj(stream, sink, BUFFER_SIZE)

@@ -47,11 +47,24 @@ class StoredImage:
 
     def open_blob(self, digest: Digest) -> BinaryIO:
         """See `envguard.images.image.Image`."""
-        named = (self.descriptor, self.manifest.config, *self.manifest.layers)
-        size = next((item.size for item in named if item.digest == digest), None)
-        if size is None:
-            raise UnreadableError(f"{digest} is no blob of this image", where=self.source)
+        size = self._size(digest)
         return verified(self.blobs.open(digest), digest, size=size, where=f"{self.source} {digest}")
+
+    def open_seekable(self, digest: Digest) -> BinaryIO | None:
+        """See `envguard.images.members.OpensSeekable`."""
+        self._size(digest)
+        stream = self.blobs.open(digest)
+        if stream.seekable():
+            return stream
+        stream.close()
+        return None
+
+    def _size(self, digest: Digest) -> int:
+        named = (self.descriptor, self.manifest.config, *self.manifest.layers)
+        for item in named:
+            if item.digest == digest:
+                return item.size
+        raise UnreadableError(f"{digest} is no blob of this image", where=self.source)
 
 
 def stored_image(

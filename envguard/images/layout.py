@@ -71,6 +71,33 @@ def write_layout(
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def is_written(
+    folder: Path, image: Image, reference: str | None, digest_of: Callable[[str], Digest]
+) -> bool:
+    """Whether *folder* is what `write_layout` would make of *image*, to the last byte.
+
+    *digest_of* gives the sha256 of a file by its path in *folder*; it may remember.
+    """
+    try:
+        if folder.is_symlink() or {item.name for item in folder.iterdir()} != _NAMES:
+            return False
+        index = index_of(image, reference).encode()
+        if _read(folder, "oci-layout", limit=len(MARKER)) != MARKER:
+            return False
+        if _read(folder, "index.json", limit=len(index)) != index:
+            return False
+        wanted = {f"{item.digest.algorithm}/{item.digest.hex}": item for item in blobs_of(image)}
+        found = {f"{path.parent.name}/{path.name}" for path in (folder / "blobs").glob("*/*")}
+        return found == wanted.keys() and all(
+            stat.S_ISREG((status := (folder / "blobs" / name).lstat()).st_mode)
+            and status.st_size == item.size
+            and digest_of(f"blobs/{name}") == item.digest
+            for name, item in wanted.items()
+        )
+    except (OSError, UnreadableError):
+        return False
+
+
 def blobs_of(image: Image) -> tuple[Descriptor, ...]:
     """Manifest, configuration and layers of *image*, each once."""
     named = (image.descriptor, image.manifest.config, *image.manifest.layers)

@@ -9,26 +9,23 @@ Source: OCI image specification 1.1, "Image Layer Filesystem Changeset".
 
 import hashlib
 import io
-import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from envguard.images.descriptor import Descriptor
 from envguard.images.image import Image
 from envguard.images.tar_reader import TarEntry, TarKind, TarReader
 from envguard.model.digest import Digest
 from envguard.model.errors import IntegrityError, LimitError, UnreadableError
-from envguard.model.progress import Progress, silent
+from envguard.model.progress import Progress
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
-
-SPOOLED_SIZE = 8 << 20
-"""Files up to this size are kept in memory when they are opened, larger ones on disk."""
 
 _PIECE = 256 << 10
 _RATIO_LIMIT, _RATIO_FROM = 50, 64 << 20
@@ -39,7 +36,7 @@ class Listed(Struct, frozen=True, array_like=True):
     """An entry of a layer. *path* is relative to the root of the image, normalised.
 
     *target* is a link's text, or the path of the file that a hard link names; *digest* is the
-    sha256 of a file in hexadecimal.
+    sha256 of a file in hexadecimal, *offset* where its contents begin in the layer's tar.
     """
 
     path: str
@@ -48,12 +45,21 @@ class Listed(Struct, frozen=True, array_like=True):
     executable: bool = False
     target: str = ""
     digest: str = ""
+    offset: int = 0
+
+    def same(self, other: "Listed") -> bool:
+        """Whether both give one same file, wherever in the tar they lie."""
+        return replace(self, offset=0) == replace(other, offset=0)
 
 
 class LayerListing(Struct, frozen=True):
-    """All entries of a layer in their order, and the contents of a chosen few by path."""
+    """All entries of a layer in their order, and the contents of a chosen few by path.
+
+    *compression* is the blob's own: see `check_compression`.
+    """
 
     diff_id: str
+    compression: str
     entries: list[Listed]
     contents: dict[str, bytes]
 
@@ -68,16 +74,17 @@ def read_listing(
     """List *layer*, whose tar has the digest *diff_id*.
 
     Raises `IntegrityError` when it has another one, or the blob has another than *layer*'s;
-    `UnreadableError` for a layer that is no tar, is cut off, leaves the image's root, or
-    is compressed with something other than gzip, and `LimitError` for one that inflates too far.
+    `UnreadableError` for a layer that is no tar, is empty, cut off, leaves the image's root, or
+    is compressed with something other than gzip or than its media type states, and `LimitError`
+    for one that inflates too far.
     """
     where = f"layer {layer.digest}"
     entries: list[Listed] = []
     contents: dict[str, bytes] = {}
-    with _tar(image, layer, progress) as tar:
+    with open_tar(image, layer, progress) as tar:
         reader = TarReader(cast("BinaryIO", tar), where=where)
         for entry in reader:
-            path = _inside(entry.name, where)
+            path = inside(entry.name, where)
             digest = ""
             if entry.kind is TarKind.FILE:
                 digest, data = _digest(reader, keep=retain(path, entry.size))
@@ -85,6 +92,7 @@ def read_listing(
                     contents[path] = data
             entries.append(_listed(entry, path, digest, where))
         found = tar.raw.digest()
+        compression = tar.raw.compression
     if found != diff_id:
         raise IntegrityError(
             "the layer's contents are not those that the configuration states",
@@ -92,28 +100,26 @@ def read_listing(
             expected=f"diff ID {diff_id}",
             found=f"diff ID {found}",
         )
-    return LayerListing(diff_id=str(diff_id), entries=entries, contents=contents)
+    return LayerListing(
+        diff_id=str(diff_id), compression=compression, entries=entries, contents=contents
+    )
 
 
-def read_members(
-    image: Image, layer: Descriptor, wanted: dict[str, str]
-) -> Iterator[tuple[str, BinaryIO]]:
-    """The contents of the files *wanted*, path -> sha256, in the order of the layer.
+def check_compression(layer: Descriptor, found: str) -> None:
+    """Raise `UnreadableError` unless *layer*'s media type states the compression *found*.
 
-    Each is checked against its digest, so the rest of the layer need not be read. Raises
-    `IntegrityError` when the layer does not hold them.
+    *found* is ``gzip``, or ``none``. Some engines believe the bytes and some the media type, so
+    where the two contradict each other an image is not the same everywhere.
     """
-    where = f"layer {layer.digest}"
-    missing = dict(wanted)
-    with _tar(image, layer, silent) as tar:
-        reader = TarReader(cast("BinaryIO", tar), where=where)
-        for entry in reader:
-            path = _inside(entry.name, where)
-            if entry.kind is TarKind.FILE and path in missing:
-                yield path, _spooled(reader, missing.pop(path), f"{where} {path}")
-            if not missing:
-                return
-    raise IntegrityError("the layer changed since it was listed", where=where)
+    _, stated = _media_type(layer)
+    if stated != found:
+        raise UnreadableError(
+            "is not compressed as its media type states",
+            where=f"layer {layer.digest}",
+            expected=f"{stated} ({layer.media_type})",
+            found=found,
+            hint="build or push the image again",
+        )
 
 
 class _HashedTar(io.RawIOBase):
@@ -131,7 +137,9 @@ class _HashedTar(io.RawIOBase):
         self._pool = pool
         self._hasher = hashlib.sha256()
         self._count = 0
-        self._inflated, self._errors = _inflated(blob, f"layer {layer.digest}")
+        self.compression = _compression(blob, f"layer {layer.digest}")
+        check_compression(layer, self.compression)
+        self._inflated, self._errors = _inflated(blob, self.compression)
         self._rest = memoryview(b"")
         self._ahead = pool.submit(self._inflated.read, _PIECE)
 
@@ -179,15 +187,16 @@ class _Tar(io.BufferedReader):
 
 
 @contextmanager
-def _tar(image: Image, layer: Descriptor, progress: Progress) -> Iterator[_Tar]:
+def open_tar(image: Image, layer: Descriptor, progress: Progress) -> Iterator[_Tar]:
+    """The tar of *layer*, whatever its blob is compressed with."""
     _check_media_type(layer)
     with image.open_blob(layer.digest) as blob, ThreadPoolExecutor(1) as pool:
         yield _Tar(_HashedTar(blob, layer, progress, pool), _PIECE)
 
 
 def _check_media_type(layer: Descriptor) -> None:
-    """Refuse what is no file system layer, or encrypted; how it is compressed its bytes say."""
-    plain = layer.media_type.removesuffix("+gzip").removesuffix("+zstd").removesuffix(".gzip")
+    """Refuse what is no file system layer, or encrypted."""
+    plain, _ = _media_type(layer)
     if not plain.endswith((".tar", "+tar")):
         raise UnreadableError(
             f"is no layer that can be read: {layer.media_type}",
@@ -196,11 +205,23 @@ def _check_media_type(layer: Descriptor) -> None:
         )
 
 
-def _inflated(blob: BinaryIO, where: str) -> tuple[BinaryIO, tuple[type[Exception], ...]]:
-    """The tar in *blob*, and what reading it may raise."""
-    from isal import igzip, isal_zlib
+def _media_type(layer: Descriptor) -> tuple[str, str]:
+    """The media type without its compression, and the compression (``none``, ``gzip``, ``zstd``).
 
+    OCI writes ``tar+gzip`` and Docker ``tar.gzip``.
+    """
+    for compression in ("gzip", "zstd"):
+        for suffix in (f"+{compression}", f".{compression}"):
+            if layer.media_type.endswith(suffix):
+                return layer.media_type.removesuffix(suffix), compression
+    return layer.media_type, "none"
+
+
+def _compression(blob: BinaryIO, where: str) -> str:
+    """How the bytes of *blob* are compressed: ``gzip``, or ``none``."""
     magic = cast("io.BufferedReader", blob).peek(4)[:4]
+    if not magic:
+        raise UnreadableError("is empty", where=where, expected="a tar, which is never empty")
     if magic == _ZSTD_MAGIC:
         raise UnreadableError(
             "is compressed with zstd, which cannot be read",
@@ -208,14 +229,21 @@ def _inflated(blob: BinaryIO, where: str) -> tuple[BinaryIO, tuple[type[Exceptio
             expected="gzip, or no compression",
             hint="push the image with gzip layers, for example with `--compression gzip`",
         )
-    if magic.startswith(_GZIP_MAGIC):
-        stream = igzip.IGzipFile(fileobj=blob, mode="rb")  # type: ignore[no-untyped-call]
-        broken = cast("type[Exception]", isal_zlib.error)  # its stub calls it an instance
-        return cast("BinaryIO", stream), (EOFError, igzip.BadGzipFile, broken)
-    return blob, ()
+    return "gzip" if magic.startswith(_GZIP_MAGIC) else "none"
 
 
-def _inside(name: str, where: str) -> str:
+def _inflated(blob: BinaryIO, compression: str) -> tuple[BinaryIO, tuple[type[Exception], ...]]:
+    """The tar in *blob*, and what reading it may raise."""
+    from isal import igzip, isal_zlib
+
+    if compression == "none":
+        return blob, ()
+    stream = igzip.IGzipFile(fileobj=blob, mode="rb")  # type: ignore[no-untyped-call]
+    broken = cast("type[Exception]", isal_zlib.error)  # its stub calls it an instance
+    return cast("BinaryIO", stream), (EOFError, igzip.BadGzipFile, broken)
+
+
+def inside(name: str, where: str) -> str:
     """*name* relative to the image's root, as all engines read it; ``""`` is the root itself."""
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if ".." in parts:
@@ -242,24 +270,7 @@ def _listed(entry: TarEntry, path: str, digest: str, where: str) -> Listed:
         kind=entry.kind,
         size=entry.size,
         executable=entry.kind is TarKind.FILE and bool(entry.mode & 0o111),
-        target=_inside(entry.target, where) if hard else entry.target,
+        target=inside(entry.target, where) if hard else entry.target,
         digest=digest,
+        offset=entry.offset if digest else 0,
     )
-
-
-def _spooled(reader: TarReader, digest: str, where: str) -> BinaryIO:
-    hasher = hashlib.sha256()
-    spool = cast("BinaryIO", tempfile.SpooledTemporaryFile(max_size=SPOOLED_SIZE))  # noqa: SIM115
-    for data in reader.contents():
-        hasher.update(data)
-        spool.write(data)
-    if hasher.hexdigest() != digest:
-        spool.close()
-        raise IntegrityError(
-            "the file changed since the layer was listed",
-            where=where,
-            expected=f"sha256:{digest}",
-            found=f"sha256:{hasher.hexdigest()}",
-        )
-    spool.seek(0)
-    return spool

@@ -11,7 +11,7 @@ Source: ld.so(8), "Description".
 import posixpath
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, MutableMapping
 from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple, Protocol, runtime_checkable
 
@@ -69,12 +69,17 @@ class Closure:
 class Loader:
     """The libraries of the system in *files*, for processes of the *program* at a path.
 
+    What is found out about objects goes into *known* by their sha256 in hexadecimal, and is not
+    found out again where it is there; that is for trees whose digests cost nothing.
     Raises `UnreadableError` when *program* is none, when the cache is damaged, and when an
     object that is asked for is.
     """
 
-    def __init__(self, files: Files, program: str) -> None:
+    def __init__(
+        self, files: Files, program: str, known: MutableMapping[str, Elf | None] | None = None
+    ) -> None:
         self._files = files
+        self._known = known
         self._objects: dict[str, Elf | None] = {}
         self._cached: dict[str, list[str]] = {}
         self.program = program
@@ -103,10 +108,11 @@ class Loader:
     def read(self, path: str) -> Elf | None:
         """The object at the absolute *path*; ``None`` when there is none."""
         if path not in self._objects:
-            self._objects[path] = None
-            if self._is_file(path):
+            if not self._is_file(path):
+                self._objects[path] = None
+            elif not self._recall(path):
                 with self._files.open(path.lstrip("/")) as stream:
-                    self._objects[path] = read_elf(stream, path)
+                    self._learn(path, stream)
         return self._objects[path]
 
     def read_ahead(self, names: Iterable[str]) -> None:
@@ -116,11 +122,11 @@ class Loader:
                 path.lstrip("/"): path
                 for name in names
                 for path in self._candidates(name, ())
-                if path not in self._objects and self._is_file(path)
+                if path not in self._objects and self._is_file(path) and not self._recall(path)
             }
             for path, stream in self._files.open_all(paths):
                 with stream:
-                    self._objects[paths[path]] = read_elf(stream, paths[path])
+                    self._learn(paths[path], stream)
 
     def closure(self, modules: Iterable[str], names: Iterable[tuple[str, str]] = ()) -> Closure:
         """The libraries for the program, for the *modules* that it loads later, and for *names*.
@@ -160,6 +166,21 @@ class Loader:
         if elf is None:
             raise UnreadableError("is no program", where=self.program, expected="an ELF object")
         return elf
+
+    def _recall(self, path: str) -> bool:
+        """Whether the object at *path* is known."""
+        if self._known is None:
+            return False
+        digest = self._files.digest(path.lstrip("/")).hex
+        if digest not in self._known:
+            return False
+        self._objects[path] = self._known[digest]
+        return True
+
+    def _learn(self, path: str, stream: BinaryIO) -> None:
+        elf = self._objects[path] = read_elf(stream, path)
+        if self._known is not None:
+            self._known[self._files.digest(path.lstrip("/")).hex] = elf
 
     def _is_file(self, path: str) -> bool:
         entry = self._files.stat(path.lstrip("/"))

@@ -21,7 +21,8 @@ _KINDS = {TarKind.FILE: Kind.FILE, TarKind.LINK: Kind.LINK, TarKind.OTHER: Kind.
 class Node:
     """A name in the image: *children* where it is a folder.
 
-    The contents of a file are those of *member* in the layer with the number *layer*.
+    The contents of a file are those of *member* in the layer with the number *layer*, where they
+    begin at *offset* of the tar.
     """
 
     kind: Kind
@@ -31,6 +32,7 @@ class Node:
     target: str = ""
     digest: str = ""
     member: str = ""
+    offset: int = 0
     children: "dict[str, Node] | None" = None
 
 
@@ -109,7 +111,7 @@ class _Changes:
                 self._problem(f"{path!r} is there twice")
             elif path not in self._folders:
                 self._put_folder(path)
-        elif before != entry or path in self._folders:
+        elif not before.same(entry) or path in self._folders:
             self._problem(f"{path!r} is there twice")
         elif node := self._node(entry):
             parent, name = posixpath.split(path)
@@ -152,6 +154,7 @@ class _Changes:
             target=entry.target,
             digest=entry.digest,
             member=entry.path,
+            offset=entry.offset,
         )
 
     def _linked(self, entry: Listed) -> Node | None:

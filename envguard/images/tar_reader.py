@@ -20,6 +20,7 @@ _PIECE = 1 << 20
 _NAME_LIMIT = 64 << 10
 _RECORDS_LIMIT = 1 << 20
 _ZEROS = bytes(_BLOCK)
+_OCTAL = b"01234567"
 
 
 class TarKind(StrEnum):
@@ -202,7 +203,8 @@ class TarReader:
             if number < 1 << 62:
                 return number
         text = field.strip(b"\0 ")
-        if not re.fullmatch(rb"[0-7]*", text):
+        # `int` would take signs, blanks and underscores too.
+        if text.strip(_OCTAL):
             raise self._wrong(f"has a header with the number {field!r}")
         return int(text or b"0", 8)
 

@@ -2,7 +2,7 @@
 
 Every layer is read once, to its end, and checked; from then on names, sizes, links and digests
 are known. Contents of the small files that say what is installed are kept while they pass; any
-other file is streamed out of its layer when it is opened.
+other file is taken out of its layer when it is opened.
 
 Engines disagree about a few unusual layers, so those are refused: a name below a link, a whiteout
 after the name that it would delete, one name twice with different contents.
@@ -16,10 +16,13 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import BinaryIO
 
+from msgspec.structs import replace
+
 from envguard import storage
 from envguard.images.image import Image
-from envguard.images.listing import LayerListing, read_listing, read_members
+from envguard.images.listing import LayerListing, check_compression, read_listing
 from envguard.images.listing_cache import keep_listing, kept_listing
+from envguard.images.members import read_members
 from envguard.images.merge import Node, merged
 from envguard.model.digest import Digest
 from envguard.model.errors import UnreadableError
@@ -32,8 +35,13 @@ _KEPT = re.compile(
     r"[^/]+\.(dist-info|egg-info)/[^/]+|[^/]+\.(egg-info|pth)"
     r"|pyvenv\.cfg|os-release|patchlevel\.h|build-details\.json|_sysconfigdata[^/]*\.py"
     r"|conda-meta/[^/]+\.json|conda-meta/history"
-    r")|var/lib/dpkg/status(\.d/[^/]+)?"
+    r")|var/lib/dpkg/status(\.d/[^/]+)?|etc/ld\.so\.cache"
 )
+_HELD_SIZE, _HELD_SIZES = 16 << 20, 32 << 20
+_HELD = re.compile(
+    r"(.*/)?(python3\.\d+t?|libpython3[^/]*\.so[^/]*|libc\.so\.6|libc-2\.\d+\.so|ld-musl-[^/]+)"
+)
+"""What says which Python and C library there are: held in memory, where nothing can seek."""
 _LINKS_LIMIT = 40
 
 
@@ -95,9 +103,8 @@ class ImageFiles:
             else:
                 wanted.setdefault(node.layer, {}).setdefault(node.member, []).append(path)
         for layer, members in wanted.items():
-            digests = {member: files[names[0]].digest for member, names in members.items()}
-            descriptor = self._image.manifest.layers[layer]
-            for member, stream in read_members(self._image, descriptor, digests):
+            nodes = {member: files[names[0]] for member, names in members.items()}
+            for member, stream in read_members(self._image, layer, nodes):
                 first, *others = members[member]
                 for path in others:
                     yield path, self.open(path)
@@ -150,38 +157,53 @@ class ImageFiles:
     def _listings(self) -> list[LayerListing]:
         """The listings of all layers, lowest first, the largest read first."""
         layers = self._image.manifest.layers
-        budget = _Budget()
+        kept, held = (
+            _Budget(_KEPT, _KEPT_SIZE, _KEPT_SIZES),
+            _Budget(_HELD, _HELD_SIZE, _HELD_SIZES),
+        )
         order = sorted(range(len(layers)), key=lambda number: -layers[number].size)
         with ThreadPoolExecutor(self._workers) as pool:
-            futures = {number: pool.submit(self._listing, number, budget) for number in order}
+            futures = {number: pool.submit(self._listing, number, kept, held) for number in order}
             try:
                 return [futures[number].result() for number in range(len(layers))]
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
-    def _listing(self, number: int, budget: "_Budget") -> LayerListing:
+    def _listing(self, number: int, kept: "_Budget", held: "_Budget") -> LayerListing:
         layer = self._image.manifest.layers[number]
         diff_id = self._image.config.diff_ids[number]
         if self._cache and (listing := kept_listing(self._cache, layer.digest, diff_id)):
+            check_compression(layer, listing.compression)
             return listing
-        listing = read_listing(
-            self._image, layer, diff_id, retain=budget.takes, progress=self._progress
-        )
+        plain = layer.digest == diff_id
+
+        def retain(path: str, size: int) -> bool:
+            return kept.takes(path, size) or (not plain and held.takes(path, size))
+
+        listing = read_listing(self._image, layer, diff_id, retain=retain, progress=self._progress)
         if self._cache:
-            keep_listing(self._cache, layer.digest, listing)
+            lasting = {
+                path: listing.contents[path] for path in listing.contents if kept.names(path)
+            }
+            keep_listing(self._cache, layer.digest, replace(listing, contents=lasting))
         return listing
 
 
 class _Budget:
-    """Chooses the files whose contents are kept, up to a sum that all layers share."""
+    """Chooses files whose contents stay, each of *size* at most, up to a sum for all layers."""
 
-    def __init__(self) -> None:
-        self._left = _KEPT_SIZES
+    def __init__(self, chosen: re.Pattern[str], size: int, sum_of_sizes: int) -> None:
+        self._chosen = chosen
+        self._size = size
+        self._left = sum_of_sizes
         self._lock = Lock()
 
+    def names(self, path: str) -> bool:
+        return bool(self._chosen.fullmatch(path))
+
     def takes(self, path: str, size: int) -> bool:
-        if size > _KEPT_SIZE or not _KEPT.fullmatch(path):
+        if size > self._size or not self.names(path):
             return False
         with self._lock:
             if size > self._left:

@@ -59,6 +59,14 @@ class ManifestEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelIdentity:
+    """Which model one side of a comparison has: its name for people, and its digest."""
+
+    name: str
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Artifact:
     """A model: its manifest (sorted by path), the kinds of files in it, its needs, and gaps.
 
@@ -72,6 +80,11 @@ class Artifact:
     kinds: tuple[str, ...]
     needs: tuple[Need, ...]
     gaps: tuple[Gap, ...] = ()
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """Its name and digest."""
+        return ModelIdentity(name=self.name, digest=self.digest)
 
     @property
     def size(self) -> int:

@@ -25,3 +25,5 @@ class Built:
     layers: tuple[BuiltLayer, ...]
     proved: bool
     written: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    """What is not wrong and yet worth knowing, for example another patch release of Python."""

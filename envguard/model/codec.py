@@ -20,7 +20,9 @@ def encode_hook(value: object) -> object:
 
 
 def decode_hook(kind: type, value: object) -> object:
-    """Digests from text, for msgspec."""
-    if kind is Digest and isinstance(value, str):
-        return Digest.parse(value)
-    raise NotImplementedError(f"no reader for {kind.__name__}")
+    """Digests from text, for msgspec; `ValueError` (its ``ValidationError``) for anything else."""
+    if kind is not Digest:
+        raise NotImplementedError(f"no reader for {kind.__name__}")
+    if not isinstance(value, str):
+        raise ValueError(f"not a digest (expected text): {type(value).__name__}")
+    return Digest.parse(value)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Generic, TypeVar
 
+from envguard.model.digest import Digest
 from envguard.model.findings import Gap
 from envguard.model.package import Package
 
@@ -88,13 +89,45 @@ class Accelerator:
     devices: tuple[str, ...] = ()
 
 
+class UnownedKind(StrEnum):
+    """What a file that no package owns does."""
+
+    HOOK = "hook"
+    """Runs whenever this Python starts."""
+    SHADOW = "shadow"
+    """Can be imported in place of what a package installed."""
+    MODULE = "module"
+    """Can be imported, or makes other folders importable."""
+    BYTECODE = "bytecode"
+    """Can run in place of source that anybody could read."""
+    MAKER = "maker"
+    """Looks like what the maker of the environment writes into it."""
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnownedFile:
+    """A file in a site folder that belongs to no package, or a folder that holds such files only.
+
+    *path* is normalised as in `envguard.formats.record` (``lib/sklearn.py``), or absolute for
+    what lies in a folder that a .pth file adds. *digest* is over the bytes (of a folder: over all
+    files in it), ``None`` where they could not be read. *why* says what it is, for people.
+    """
+
+    path: str
+    kind: UnownedKind
+    why: str
+    digest: Digest | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
     """One environment as one source states it.
 
     *source* is the locator text for people; *packages* are sorted by ecosystem and name;
     *variables* are the chosen environment variables; *gaps* name single things inside a section
-    that could not be read.
+    that could not be read; *unowned* are files that can be imported and that no package owns,
+    sorted by path.
     """
 
     source: str
@@ -108,3 +141,4 @@ class Environment:
         default_factory=lambda: Section[Mapping[str, str]].unseen("not looked for")
     )
     gaps: tuple[Gap, ...] = ()
+    unowned: tuple[UnownedFile, ...] = ()

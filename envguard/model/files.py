@@ -53,6 +53,33 @@ class Files(Protocol):
         ...
 
 
+class Below:
+    """The part of a tree below *folder*, as a tree of its own."""
+
+    def __init__(self, files: Files, folder: str) -> None:
+        self._files = files
+        self._folder = folder
+
+    def scan(self, folder: str) -> list[Entry]:
+        """See `Files`."""
+        return self._files.scan(self._inside(folder))
+
+    def stat(self, path: str) -> Entry | None:
+        """See `Files`."""
+        return self._files.stat(self._inside(path))
+
+    def open(self, path: str) -> BinaryIO:
+        """See `Files`."""
+        return self._files.open(self._inside(path))
+
+    def digest(self, path: str) -> Digest:
+        """See `Files`."""
+        return self._files.digest(self._inside(path))
+
+    def _inside(self, path: str) -> str:
+        return join(self._folder, path) if path else self._folder
+
+
 def join(folder: str, name: str) -> str:
     """``folder/name``, where the root folder is the empty string."""
     return f"{folder}/{name}" if folder else name

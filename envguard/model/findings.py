@@ -42,6 +42,8 @@ class Change(StrEnum):
     BUILD = "build"
     CONTENT = "content"
     ORIGIN = "origin"
+    UNOWNED = "unowned"
+    """A file that no package installed, and that Python would run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

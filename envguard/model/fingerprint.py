@@ -13,11 +13,13 @@ class Identity:
     """All that decides whether two fingerprints are the same one.
 
     *interpreter* is ``cpython-3.11`` (with ``t`` for free-threaded, ``d`` for debug builds);
-    *platform* is ``linux_x86_64``.
+    *platform* is ``linux_x86_64``; *packages* is the digest over what the lock selects there (see
+    `envguard.formats.packages_digest`).
     """
 
     artifact: Digest
     lock: Digest
+    packages: Digest
     interpreter: str
     platform: str
 

@@ -35,6 +35,16 @@ class Target:
         return cls(interpreter=interpreter, platform=platform)
 
     @property
+    def interpreter_tag(self) -> str:
+        """The interpreter's part of the identity: ``cpython-3.11``.
+
+        With ``t`` for a free-threaded and ``d`` for a debug build.
+        """
+        python = self.interpreter
+        flags = ("t" if python.free_threaded else "") + ("d" if python.debug else "")
+        return f"{python.implementation}-{python.minor}{flags}"
+
+    @property
     def platform_tag(self) -> str:
         """The platform part of the identity: ``linux_x86_64``."""
         return f"{self.platform.os}_{self.platform.machine}"

@@ -1,9 +1,11 @@
 """Digests of files that have not changed since they were hashed, kept between runs.
 
 An entry is the file's device, inode, size, mtime and ctime, and its sha256. Nobody but the kernel
-sets a ctime, so a file with the same five numbers has the same bytes, but for one case, git's
-"racily clean" files: a write so soon after the hashing that the clock of the file system has not
-ticked yet. So a file whose ctime is not clearly older than its hashing is not remembered.
+sets a ctime, so a file with the same five numbers has the same bytes, but for two cases. One are
+git's "racily clean" files: a write so soon after the hashing that the clock of the file system has
+not ticked yet. So a file whose ctime is not clearly older than its hashing is not remembered. The
+other are writes through a mapping into pages that are dirty already: see
+`envguard.places.writeback`, which whoever calls `put` must have asked.
 
 Entries lie in shards by ranges of inodes: a tree's files are neighbours, so a run loads a few
 small shards and not the digests of everything that was ever seen. Each shard is bounded, sealed
@@ -26,7 +28,7 @@ from envguard.model.digest import Digest
 _Key = tuple[int, int]
 _Value = tuple[int, int, int, bytes]
 
-_FOLDER = "digests-1"
+_FOLDER = "digests-2"
 """The number is the format's: raise it when the meaning of a shard changes."""
 _RECORD = struct.Struct("<QQQqq32s")
 _SEAL = 32

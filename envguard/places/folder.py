@@ -18,6 +18,7 @@ from typing import BinaryIO, Protocol
 from envguard.model.digest import Digest
 from envguard.model.errors import LimitError, UnreadableError
 from envguard.model.files import Entry, Files, Kind
+from envguard.places.writeback import Writeback
 
 _OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 _BUFFER = 1 << 20
@@ -55,6 +56,7 @@ class Folder:
         self.root = root
         self._top = _with_slash(os.path.realpath(root))
         self._cache = cache
+        self._writeback = Writeback()
         self._real: dict[str, str | None] = {}
 
     def __repr__(self) -> str:
@@ -97,26 +99,41 @@ class Folder:
     def digest(self, path: str) -> Digest:
         """The sha256 of a regular file, from the cache where its status has not changed."""
         if self._cache is None:
-            return self._hashed(path)[0]
+            return self._hashed(path)
         _, status = self._located(path)
-        if known := self._cache.get(status):
-            return known
-        digest, status = self._hashed(path)
-        self._cache.put(status, digest)
-        return digest
+        return self._cache.get(status) or self._hashed(path)
 
-    def _hashed(self, path: str) -> tuple[Digest, os.stat_result]:
+    def _hashed(self, path: str) -> Digest:
+        """The sha256; remembered where a later change would be seen."""
         descriptor, status = self._opened(path)
         try:
             _check_size(status.st_size, path)
-            status = _settled(descriptor, status, path)
+            status, clean = self._cleaned(descriptor, status, path)
             digest = _sha256(descriptor, status.st_size)
             _check_unchanged(descriptor, status, path)
         except OSError as error:
             raise _unreadable(path, error) from error
         finally:
             os.close(descriptor)
-        return digest, status
+        if clean and self._cache is not None:
+            self._cache.put(status, digest)
+        return digest
+
+    def _cleaned(
+        self, descriptor: int, status: os.stat_result, path: str
+    ) -> tuple[os.stat_result, bool]:
+        """The status of a file that rests, and whether every write after it will change it.
+
+        Times from before writing back still hold after it, so no write came between the two.
+        """
+        for _ in range(_PATIENCE):
+            status = _settled(descriptor, status, path)
+            if self._cache is None or not self._writeback.clean(descriptor, status.st_dev):
+                return status, False
+            before, status = status, os.fstat(descriptor)
+            if _times(before) == _times(status):
+                return status, True
+        raise UnreadableError("changes all the time", where=path, hint=_WAIT)
 
     def _opened(self, path: str) -> tuple[int, os.stat_result]:
         """A descriptor of a regular file inside the folder, and its status."""
@@ -294,13 +311,12 @@ def _settled(descriptor: int, status: os.stat_result, path: str) -> os.stat_resu
 
 
 def _check_unchanged(descriptor: int, before: os.stat_result, path: str) -> None:
-    after = os.fstat(descriptor)
-    if (after.st_size, after.st_mtime_ns, after.st_ctime_ns) != (
-        before.st_size,
-        before.st_mtime_ns,
-        before.st_ctime_ns,
-    ):
+    if _times(os.fstat(descriptor)) != _times(before):
         raise UnreadableError("changed while it was read", where=path, hint=_WAIT)
+
+
+def _times(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _checked(path: str) -> str:

@@ -1,6 +1,6 @@
 """A comparison of two environments for people: worst first, readable at 80 columns."""
 
-from envguard.model.findings import Comparison, Finding, Gap, Severity
+from envguard.model.findings import Change, Comparison, Finding, Gap, Severity
 from envguard.reports.text import Screen, clean, plural
 
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
@@ -13,8 +13,11 @@ def render(comparison: Comparison, screen: Screen, *, model: str | None = None) 
     if model:
         lines.append(f"judged for the model {clean(model)}")
     lines.append("")
+    brief = [finding for finding in comparison.findings if _is_brief(finding)]
     for finding in comparison.findings:
-        lines += _finding(finding, screen, with_model=model is not None)
+        if finding not in brief:
+            lines += _finding(finding, screen)
+    lines += _together(brief, screen)
     if comparison.gaps:
         lines += [screen.style("Not seen", "bold")]
         for (why, fix), gaps in _by_reason(comparison.gaps).items():
@@ -27,13 +30,28 @@ def render(comparison: Comparison, screen: Screen, *, model: str | None = None) 
     return lines
 
 
-def _finding(finding: Finding, screen: Screen, *, with_model: bool) -> list[str]:
+def _is_brief(finding: Finding) -> bool:
+    """Whether a name says it all: a package that one side alone has and the model does not name."""
+    return finding.severity is Severity.NOTE and finding.change is Change.EXTRA
+
+
+def _together(findings: list[Finding], screen: Screen) -> list[str]:
+    if not findings:
+        return []
+    label = screen.style(f"{Severity.NOTE:<7}", _COLOURS[Severity.NOTE])
+    count = plural(len(findings), "package")
+    names = ", ".join(clean(f"{found.subject} {found.after}") for found in findings)
+    head = f"{label}  {count} only the second side has, and the model does not name"
+    return [head, *screen.wrap(names, 9)]
+
+
+def _finding(finding: Finding, screen: Screen) -> list[str]:
     label = screen.style(f"{finding.severity:<7}", _COLOURS[finding.severity])
     change = f"{clean(finding.before or 'absent')} -> {clean(finding.after or 'absent')}"
     head = f"{label}  {screen.style(clean(finding.subject), 'bold')}  {change}"
     reason = finding.reason
-    if with_model:
-        reason += "; the model needs it" if finding.needed else "; the model does not need it"
+    if finding.needed is not None:
+        reason += "; the model needs it" if finding.needed else "; the model does not name it"
     lines = [head, *screen.wrap(clean(reason), 9)]
     lines += [f"           {clean(detail)}" for detail in finding.details[:_DETAILS]]
     if len(finding.details) > _DETAILS:

@@ -28,7 +28,11 @@ def render(thing: Thing, screen: Screen) -> list[str]:
 
 
 def _artifact(artifact: Artifact, screen: Screen) -> list[str]:
-    return [*pairs(_identity(artifact)), *_needs(artifact, screen), *_gaps(artifact.gaps, screen)]
+    return [
+        *pairs(_identity(artifact), gap=1),
+        *_needs(artifact, screen),
+        *_gaps(artifact.gaps, screen),
+    ]
 
 
 def _identity(artifact: Artifact) -> list[tuple[str, str]]:
@@ -67,7 +71,7 @@ def _lock(lock: Lock, screen: Screen) -> list[str]:
         (entry.package.name, f"{entry.package.version or '?'}  {_when(entry.marker)}".rstrip())
         for entry in lock.entries
     ]
-    return [*pairs(rows), *pairs(packages, indent=2), *_gaps(lock.gaps, screen)]
+    return [*pairs(rows, gap=1), *pairs(packages, indent=2), *_gaps(lock.gaps, screen)]
 
 
 def _when(marker: str | None) -> str:
@@ -77,7 +81,7 @@ def _when(marker: str | None) -> str:
 def _fingerprint(fingerprint: Fingerprint, screen: Screen) -> list[str]:
     identity = fingerprint.identity
     rows = [
-        ("fingerprint", str(fingerprint.id)),
+        ("id", str(fingerprint.id)),
         ("lock", str(identity.lock)),
         ("python", identity.interpreter),
         ("platform", identity.platform),
@@ -86,7 +90,7 @@ def _fingerprint(fingerprint: Fingerprint, screen: Screen) -> list[str]:
         state = {True: " with changes", False: "", None: " (changes not looked for)"}[git.dirty]
         rows.append(("git", f"{git.commit[:12]} {git.branch or ''}{state}"))
     return [
-        *pairs([*rows, *_identity(fingerprint.artifact)]),
+        *pairs([*rows, *_identity(fingerprint.artifact)], gap=1),
         *_needs(fingerprint.artifact, screen),
         *_packages(fingerprint.environment, screen),
         *_gaps((*fingerprint.artifact.gaps, *fingerprint.environment.gaps), screen),
@@ -112,10 +116,11 @@ def _environment(environment: Environment, screen: Screen) -> list[str]:
 
 def _packages(environment: Environment, screen: Screen) -> list[str]:
     packages = environment.packages.value or ()
+    width = max((len(package.version or "?") for package in packages), default=0)
     rows = [
         (
             package.name,
-            f"{package.version or '?'}  "
+            f"{package.version or '?':<{width}}  "
             + (f"content {package.content.short}" if package.content else "content not known")
             + (f"  {plural(len(package.modified), 'file')} changed" if package.modified else ""),
         )

@@ -48,10 +48,10 @@ def clean(text: str) -> str:
     )
 
 
-def pairs(rows: Sequence[tuple[str, str]], *, indent: int = 0) -> list[str]:
-    """Two columns: names, and values aligned behind the longest name."""
-    width = max((len(name) for name, _ in rows), default=0)
-    return [f"{' ' * indent}{name:<{width}}  {clean(value)}".rstrip() for name, value in rows]
+def pairs(rows: Sequence[tuple[str, str]], *, indent: int = 0, gap: int = 2) -> list[str]:
+    """Two columns: names, and values aligned *gap* columns behind the longest name."""
+    width = max((len(clean(name)) for name, _ in rows), default=0) + gap
+    return [f"{' ' * indent}{clean(name):<{width}}{clean(value)}".rstrip() for name, value in rows]
 
 
 def size(count: int) -> str:

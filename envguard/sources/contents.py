@@ -74,6 +74,12 @@ def pinned_wheels(environment: Environment, folder: Path, access: Access) -> lis
     """
     packages = environment.packages.value or ()
     without = [f"{package.name} {package.version}" for package in packages if not wheel_of(package)]
+    if without and not any(package.archives for package in packages):
+        raise UnreadableError(
+            "pins no files: its packages have no hashes",
+            where=environment.source,
+            hint="lock it: envguard lock FILE",
+        )
     if without:
         raise MismatchError(
             "an image is built from wheels only",
@@ -132,6 +138,13 @@ def _is_stored(package: Package, access: Access) -> bool:
 
 def _no_wheel(package: Package) -> Gap:
     named = any(archive.filename for archive in package.archives)
+    if not package.archives:
+        return Gap(
+            area=Area.PACKAGES,
+            subject=f"{package.name} {package.version}",
+            reason="is pinned without a hash, so its bytes are not known",
+            fix="lock it with `envguard lock`, or compare with --by build",
+        )
     return Gap(
         area=Area.PACKAGES,
         subject=f"{package.name} {package.version}",

@@ -14,7 +14,7 @@ from envguard.model.lock import Lock
 from envguard.model.target import Target
 from envguard.sources import reading
 from envguard.sources.contents import selected
-from envguard.sources.locators import FingerprintFile, LockFile, locate
+from envguard.sources.locators import FingerprintFile, LockFile, locate, words_for
 from envguard.sources.reading import Access
 
 
@@ -30,6 +30,14 @@ class Ingredients:
     model: ModelFiles | None
     documents: Mapping[str, bytes]
     labels: Mapping[str, str]
+
+    @property
+    def recorded_python(self) -> str | None:
+        """The full version of the Python that a fingerprint was made with."""
+        if isinstance(self.source, Lock):
+            return None
+        python = self.source.environment.interpreter.value
+        return python.version if python else None
 
     def environment_for(self, target: Target, access: Access) -> Environment:
         """What the image of *target* must contain.
@@ -78,7 +86,7 @@ def read(source: str, model: Path | None, access: Access) -> Ingredients:
                 "cannot be built",
                 where=source,
                 expected="a fingerprint or a lock",
-                found=type(other).__name__.lower(),
+                found=words_for(other),
             )
 
 

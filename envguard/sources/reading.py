@@ -1,4 +1,7 @@
-"""What a locator names, as a model value: artifact, lock, fingerprint or environment."""
+"""What a locator names, as a model value: artifact, lock, fingerprint or environment.
+
+Each reader is imported where it is used: a command that reads a lock loads no pickle reader.
+"""
 
 import platform
 import sys
@@ -6,15 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from envguard import storage
 from envguard.artifacts.limits import Limits
-from envguard.artifacts.read import read as read_artifact
-from envguard.formats import fingerprint as fingerprint_file
-from envguard.formats import pylock, requirements, requirements_lock
-from envguard.formats.python_prefix import find_prefixes
-from envguard.formats.site_packages import read_environment
-from envguard.images.image import Image
 from envguard.model.artifact import Artifact
 from envguard.model.environment import Environment
 from envguard.model.errors import LimitError, UsageError
@@ -25,8 +23,19 @@ from envguard.model.progress import Progress, silent
 from envguard.model.target import Target
 from envguard.places.digest_cache import DigestCache
 from envguard.places.folder import Folder, tree
-from envguard.sources.locators import ImageRef, Located, LockFile, Prefix, Process
+from envguard.sources.locators import (
+    ImageRef,
+    Located,
+    LockFile,
+    Prefix,
+    Process,
+    open_regular,
+    words_for,
+)
 from envguard.wheels.vault import Vault
+
+if TYPE_CHECKING:
+    from envguard.images.image import Image
 
 _LOCK_LIMIT = 64 << 20
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64", "386": "i686"}
@@ -54,9 +63,11 @@ class Tree:
 
 def artifact(path: Path, access: Access, *, keep_damaged: bool = False) -> Artifact:
     """The model at *path*, a file or a folder; nothing of it is executed."""
+    from envguard.artifacts.read import read
+
     name = path.resolve().name
     try:
-        return read_artifact(
+        found = read(
             model_files(path, access),
             name,
             progress=access.progress,
@@ -65,6 +76,9 @@ def artifact(path: Path, access: Access, *, keep_damaged: bool = False) -> Artif
         )
     finally:
         access.digests.save()
+    if not found.manifest:
+        raise UsageError("holds no files", where=str(path), expected="a model")
+    return found
 
 
 def model_files(path: Path, access: Access) -> Files:
@@ -76,14 +90,20 @@ def lock(located: LockFile) -> Lock:
     """The lock in a file."""
     source = str(located.path)
     if located.format == "pylock":
+        from envguard.formats import pylock
+
         return pylock.read(_bytes(located.path), source)
+    from envguard.formats import requirements, requirements_lock
+
     parsed = requirements.parse(source, lambda path: _bytes(Path(path)), variables={})
     return requirements_lock.to_lock(parsed)
 
 
 def fingerprint(path: Path) -> Fingerprint:
     """The fingerprint in a file, checked against its own digests."""
-    return fingerprint_file.read(_bytes(path, fingerprint_file.LIMIT), str(path))
+    from envguard.formats import fingerprint as file
+
+    return file.read(_bytes(path, file.LIMIT), str(path))
 
 
 def environment(located: Located, access: Access, *, source: str) -> Environment:
@@ -103,7 +123,7 @@ def look(located: Located, access: Access, *, source: str) -> tuple[Environment,
                 "is no environment",
                 where=source,
                 expected="a venv, an interpreter or an image",
-                found=type(other).__name__.lower(),
+                found=words_for(other),
             )
 
 
@@ -125,6 +145,8 @@ def _ask(python: Path, access: Access, source: str) -> tuple[Environment, Tree]:
 
 
 def _read(located: Prefix | ImageRef, access: Access, source: str) -> tuple[Environment, Tree]:
+    from envguard.formats.site_packages import read_environment
+
     found, os_name, machine = _tree_of(located, access)
     try:
         environment = read_environment(
@@ -159,7 +181,7 @@ def _tree_of(located: Prefix | ImageRef, access: Access) -> tuple[Tree, str, str
             return Tree(files=files, prefix=prefix), stated.os, machine
 
 
-def open_image(located: ImageRef) -> Image:
+def open_image(located: ImageRef) -> "Image":
     """The image that *located* names."""
     match located.kind:
         case "layout":
@@ -178,6 +200,8 @@ def open_image(located: ImageRef) -> Image:
 
 def _prefix(files: Files, variables: Mapping[str, str], located: ImageRef) -> str:
     """The one Python prefix that is meant: VIRTUAL_ENV's, else the only one."""
+    from envguard.formats.python_prefix import find_prefixes
+
     found = find_prefixes(files, variables)
     stated = variables.get("VIRTUAL_ENV", "").strip("/")
     if stated in found:
@@ -201,7 +225,7 @@ def this_target() -> Target:
 
 
 def _bytes(path: Path, limit: int = _LOCK_LIMIT) -> bytes:
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         data = stream.read(limit + 1)
     if len(data) > limit:
         raise LimitError("file is too large", where=str(path), expected=f"at most {limit} bytes")

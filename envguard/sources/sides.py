@@ -3,18 +3,21 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from envguard.artifacts import manifest
 from envguard.compare.packages import same_version
+from envguard.engines.assemble.plan import MODEL
 from envguard.formats.record import InstalledFile
 from envguard.formats.site_packages import installed_files
-from envguard.model.artifact import Artifact
+from envguard.model.artifact import Artifact, ModelIdentity
 from envguard.model.environment import Environment
 from envguard.model.errors import UsageError
+from envguard.model.files import Below, Files, Kind, join
 from envguard.model.lock import Lock
 from envguard.model.package import Package
 from envguard.model.target import Target
 from envguard.sources import reading
 from envguard.sources.contents import selected, wheel_files, with_contents
-from envguard.sources.locators import FingerprintFile, Located, LockFile, Model
+from envguard.sources.locators import FingerprintFile, ImageRef, Located, LockFile, Model
 from envguard.sources.reading import Access, Tree
 
 
@@ -25,6 +28,7 @@ class Stated:
     environment: Environment
     tree: Tree | None = None
     artifact: Artifact | None = None
+    model: ModelIdentity | None = None
 
     @property
     def target(self) -> Target | None:
@@ -52,7 +56,17 @@ def open_side(located: Located, access: Access, *, source: str) -> Side:
         case FingerprintFile(path=path):
             recorded = reading.fingerprint(path)
             environment = replace(recorded.environment, source=source)
-            return Stated(environment=environment, artifact=recorded.artifact)
+            return Stated(
+                environment=environment,
+                artifact=recorded.artifact,
+                model=recorded.artifact.identity,
+            )
+        case Model(path=path) if path.is_dir():
+            raise UsageError(
+                "holds no Python environment and no image",
+                where=source,
+                expected="pyvenv.cfg, lib/python3.x or oci-layout in it",
+            )
         case Model():
             raise UsageError(
                 "is a model, which has no environment of its own",
@@ -61,7 +75,8 @@ def open_side(located: Located, access: Access, *, source: str) -> Side:
             )
         case place:
             environment, tree = reading.look(place, access, source=source)
-            return Stated(environment=environment, tree=tree)
+            model = _model_in(tree.files) if isinstance(place, ImageRef) else None
+            return Stated(environment=environment, tree=tree, model=model)
 
 
 def matched(
@@ -95,6 +110,17 @@ def file_differences(
         for path in sorted(old.keys() | new.keys())
         if old.get(path) != new.get(path)
     )
+
+
+def _model_in(files: Files) -> ModelIdentity | None:
+    """The model in an image that `build` made: a file in its folder, or a folder of files there."""
+    entries = files.scan(MODEL)
+    if not entries:
+        return None
+    only = entries[0]
+    folder = join(MODEL, only.name) if len(entries) == 1 and only.kind is Kind.FOLDER else MODEL
+    found = manifest.build(Below(files, folder))
+    return ModelIdentity(name=only.name, digest=manifest.digest(found))
 
 
 def _target(side: Side) -> Target | None:

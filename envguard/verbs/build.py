@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,16 +11,23 @@ from pathlib import Path
 
 from envguard import storage
 from envguard.engines.assemble import bases, oci, plan
+from envguard.engines.assemble.blobs import BlobFiles, layout_of
 from envguard.engines.assemble.objects import package_objects
 from envguard.engines.assemble.store import LayerStore
 from envguard.images.descriptor import ImagePlatform
-from envguard.images.image import NewImage
+from envguard.images.image import Image, NewImage
+from envguard.images.layout import open_layout
+from envguard.images.reference import check_reference
 from envguard.model.built import Built, BuiltLayer
-from envguard.model.errors import MismatchError, UsageError
+from envguard.model.environment import Environment
+from envguard.model.errors import MismatchError, UnreadableError, UsageError
+from envguard.model.findings import Area
 from envguard.model.progress import Progress, silent
+from envguard.places.folder import Folder
 from envguard.sources import ingredients, reading
 from envguard.sources.contents import pinned_wheels
-from envguard.sources.locators import ImageRef, locate
+from envguard.sources.locators import ImageRef, locate, words_for
+from envguard.wheels.vault import Vault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,18 +63,26 @@ def build(
         raise UsageError("the image has nowhere to go", hint="give --output, --archive or --load")
     if outputs.load and not outputs.tag:
         raise UsageError("an engine needs a name for the image", hint="give --tag NAME:VERSION")
+    if outputs.tag:
+        check_reference(outputs.tag)
     access = reading.Access(offline=offline, progress=progress)
     asked = ingredients.read(source, model, access)
     ground = _ground(base, access)
     wanted = asked.environment_for(ground.target, access)
+    _check_complete(wanted)
     wheels = pinned_wheels(wanted, asked.folder, access)
     chosen = ground.prepare(wanted, package_objects(wheels, access.vault))
     image_plan = _plan(asked, chosen, wheels, access)
-    store = LayerStore()
+    store = LayerStore(digests=access.digests)
     image = oci.assemble(image_plan, store, progress)
     if prove:
-        _prove(image, image_plan, store, progress)
-    written = _write(image, outputs, store)
+        progress("building again to prove it", 0, 1)
+        named = ["--model", str(model)] if model else []
+        _prove(image, wheels, [source, "--base", base, *named, "--offline", "--quiet"])
+        progress("building again to prove it", 1, 1)
+    nearby = [*layout_of(image_plan.base), *([outputs.layout] if outputs.layout else [])]
+    written = _write(image, outputs, BlobFiles(store, nearby, access.digests), access)
+    access.digests.save()
     own = image.manifest.layers[-len(image_plan.layers) :]
     return Built(
         digest=image.descriptor.digest,
@@ -78,7 +95,20 @@ def build(
         ),
         proved=prove,
         written=written,
+        notes=_notes(asked, chosen),
     )
+
+
+def _check_complete(wanted: Environment) -> None:
+    """Refuse what does not say everything that the image must contain."""
+    unknown = [gap for gap in wanted.gaps if gap.area is Area.PACKAGES]
+    if unknown:
+        raise UnreadableError(
+            "does not say all that the image must contain",
+            where=wanted.source,
+            found="; ".join(f"{gap.subject}: {gap.reason}" for gap in unknown[:5]),
+            hint="lock every package, and fingerprint the model with that lock",
+        )
 
 
 def _ground(base: str, access: reading.Access) -> bases.Ground:
@@ -93,7 +123,7 @@ def _ground(base: str, access: reading.Access) -> bases.Ground:
                 "is no base",
                 where=base,
                 expected="host, an OCI layout, an image archive, or docker:IMAGE",
-                found=type(other).__name__.lower(),
+                found=words_for(other),
             )
 
 
@@ -137,42 +167,73 @@ def _created() -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _prove(
-    image: NewImage, image_plan: oci.ImagePlan, store: LayerStore, progress: Progress
-) -> None:
-    """Build it again from nothing, in a folder of another name and depth: the same digest."""
-    folder = Path(tempfile.mkdtemp(prefix="envguard-prove-")) / "again"
-    try:
-        again = oci.assemble(
-            image_plan, LayerStore(folder), lambda label, *done: progress(f"proof: {label}", *done)
+def _notes(asked: ingredients.Ingredients, base: bases.Base) -> tuple[str, ...]:
+    """What differs from the recorded environment without making the image unfit."""
+    recorded = asked.recorded_python
+    found = base.facts.interpreter.version
+    if recorded is None or recorded == found:
+        return ()
+    return (f"the model was fingerprinted with Python {recorded}, and the base has {found}",)
+
+
+def _prove(image: NewImage, wheels: list[plan.PinnedWheel], again: list[str]) -> None:
+    """Build it again: another process, hash seed, time zone, umask and folder, an empty cache.
+
+    Only the wheels are shared, by hard links where possible: they are checked again.
+    """
+    with tempfile.TemporaryDirectory(prefix="envguard-prove-") as name:
+        folder = Path(name) / "another" / "place"
+        vault = Vault(folder / "cache" / "vault")
+        for wheel in wheels:
+            target = vault.path(wheel.digest)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.link(wheel.path, target)
+            except OSError:
+                shutil.copyfile(wheel.path, target)
+        layout = folder / "image"
+        variables = {"PYTHONHASHSEED": "4711", "TZ": "Asia/Kathmandu"}
+        done = subprocess.run(
+            [sys.executable, "-m", "envguard", "build", *again, "--output", str(layout)],
+            env={**os.environ, **variables, "ENVGUARD_CACHE_DIR": str(folder / "cache")},
+            umask=0o077,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
         )
-    finally:
-        shutil.rmtree(folder.parent)
-    if again.descriptor.digest != image.descriptor.digest:
-        differing = [
-            layer.title
-            for layer, first, second in zip(
-                image_plan.layers,
-                image.manifest.layers[-len(image_plan.layers) :],
-                again.manifest.layers[-len(image_plan.layers) :],
-                strict=True,
+        if done.returncode:
+            raise MismatchError(
+                f"the second build failed:\n{done.stderr.strip()}", hint="run the build again"
             )
-            if first.digest != second.digest
-        ]
-        raise MismatchError(
-            "two builds of the same inputs differ",
-            expected=str(image.descriptor.digest),
-            found=f"{again.descriptor.digest} (layers: {', '.join(differing) or 'none'})",
-            hint="an input changed between the two builds, or this is a bug worth reporting",
-        )
+        _check_same(image, open_layout(layout))
 
 
-def _write(image: NewImage, outputs: Outputs, store: LayerStore) -> tuple[str, ...]:
+def _check_same(first: Image, second: Image) -> None:
+    if first.descriptor.digest == second.descriptor.digest:
+        return
+    pairs = zip(first.manifest.layers, second.manifest.layers, strict=False)
+    titles = [
+        a.annotations.get("dev.envguard.layer", "base") for a, b in pairs if a.digest != b.digest
+    ]
+    raise MismatchError(
+        "two builds of the same inputs differ",
+        expected=str(first.descriptor.digest),
+        found=f"{second.descriptor.digest} (layers: {', '.join(titles) or 'none'})",
+        hint="an input changed between the two builds, or this is a bug worth reporting",
+    )
+
+
+def _write(
+    image: NewImage, outputs: Outputs, blobs: BlobFiles, access: reading.Access
+) -> tuple[str, ...]:
     written: list[str] = []
     if outputs.layout:
-        from envguard.images.layout import write_layout
+        from envguard.images.layout import is_written, write_layout
 
-        write_layout(outputs.layout, image, reference=outputs.tag, stored=store.known)
+        there = Folder(outputs.layout, cache=access.digests)
+        if not is_written(outputs.layout, image, outputs.tag, there.digest):
+            write_layout(outputs.layout, image, reference=outputs.tag, stored=blobs.find)
         written.append(str(outputs.layout))
     if outputs.archive:
         from envguard.images.archive import write_archive

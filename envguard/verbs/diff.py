@@ -7,10 +7,10 @@ from envguard.compare import policy
 from envguard.compare.environments import compare, order
 from envguard.compare.needs import needed_packages
 from envguard.compare.packages import Depth
-from envguard.model.artifact import Artifact
+from envguard.model.artifact import Artifact, ModelIdentity
 from envguard.model.environment import Environment
 from envguard.model.errors import ExitCode, UsageError
-from envguard.model.findings import Comparison, Severity, worst
+from envguard.model.findings import Area, Comparison, NotCompared, Severity, worst
 from envguard.model.progress import Progress, silent
 from envguard.sources import reading, sides
 from envguard.sources.locators import FingerprintFile, Model, locate
@@ -64,7 +64,10 @@ def diff(
         new,
         depth=depth,
         file_differences=lambda a, b: sides.file_differences((left, a), (right, b), access),
+        models=(_model_of(left), _model_of(right)),
     )
+    if not verify_files:
+        comparison = _believing_record(comparison)
     artifact = _model(model, access) or _artifact(left) or _artifact(right)
     if artifact is None:
         return Difference(comparison=comparison)
@@ -83,6 +86,17 @@ def judged(comparison: Comparison, artifact: Artifact, *environments: Environmen
     needed = frozenset().union(*known)
     findings = (policy.judged_for_model(finding, needed) for finding in comparison.findings)
     return replace(comparison, findings=tuple(sorted(findings, key=order)))
+
+
+def _believing_record(comparison: Comparison) -> Comparison:
+    believed = NotCompared(
+        area=Area.PACKAGES, subject="installed files", reason="asked to believe RECORD"
+    )
+    return replace(comparison, not_compared=(believed, *comparison.not_compared))
+
+
+def _model_of(side: sides.Side) -> ModelIdentity | None:
+    return side.model if isinstance(side, sides.Stated) else None
 
 
 def _artifact(side: sides.Side) -> Artifact | None:

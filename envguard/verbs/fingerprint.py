@@ -9,18 +9,25 @@ from pathlib import Path
 from envguard import storage
 from envguard.artifacts.limits import Limits
 from envguard.compare.environments import compare
+from envguard.compare.needs import contradictions
 from envguard.formats import fingerprint as document
 from envguard.model.artifact import Artifact
-from envguard.model.environment import Environment, Interpreter
-from envguard.model.errors import ExitCode, MismatchError, UsageError
-from envguard.model.findings import Comparison, Severity, worst
-from envguard.model.fingerprint import Fingerprint, Identity, Provenance
+from envguard.model.environment import Environment
+from envguard.model.errors import (
+    EnvguardError,
+    ExitCode,
+    MismatchError,
+    UnreadableError,
+    UsageError,
+)
+from envguard.model.findings import Comparison, Finding, Severity, worst
+from envguard.model.fingerprint import Fingerprint, Provenance
 from envguard.model.lock import Lock
 from envguard.model.progress import Progress, silent
 from envguard.model.target import Target
 from envguard.sources import reading
 from envguard.sources.contents import selected, with_contents
-from envguard.sources.locators import LockFile, locate
+from envguard.sources.locators import LockFile, locate, words_for
 from envguard.tools import git
 
 LOCKS = Path("lockfiles")
@@ -40,6 +47,19 @@ class Fingerprinted:
         return ExitCode.UNREADABLE if gaps and not allow_incomplete else ExitCode.OK
 
 
+class ModelDiffers(MismatchError):
+    """The model was not written by what the lock selects."""
+
+    def __init__(self, model: str, findings: tuple[Finding, ...]) -> None:
+        super().__init__(
+            "the model is not from this lock, so no fingerprint was written",
+            where=model,
+            expected=", ".join(f"{found.subject} {found.before}" for found in findings),
+            found=", ".join(f"{found.subject} {found.after} is locked" for found in findings),
+            hint="name the lock that the model was trained with: --lock",
+        )
+
+
 class EnvironmentDiffers(MismatchError):
     """The named environment is not the one that the lock selects; *comparison* says how."""
 
@@ -49,7 +69,8 @@ class EnvironmentDiffers(MismatchError):
             where=comparison.after,
             expected=f"the packages of {comparison.before}",
             found="other packages there, or other bytes",
-            hint="install the lock there, or lock what is there",
+            hint="install the lock there; or lock what is there: `uv pip freeze --python ENV "
+            "> requirements.txt`, then `envguard lock requirements.txt`",
         )
         self.comparison = comparison
 
@@ -79,14 +100,30 @@ def fingerprint(
     lock_file = _named_lock(lock or only_lock())
     artifact = reading.artifact(model, access, keep_damaged=allow_incomplete)
     pinned = reading.lock(lock_file)
+    if pinned.gaps and not allow_incomplete:
+        raise _unpinned(pinned)
     recorded = _environment(pinned, lock_file, environment, access)
+    recorded = _fitting(artifact, recorded)
     result = _fingerprint(artifact, pinned, recorded, model)
     path = output or LOCKS / f"{stem(model)}{document.SUFFIX}"
+    if output is None:
+        _check_replaces(path, result)
     data = document.write(result)
     changed = not path.exists() or path.read_bytes() != data
     if changed:
         storage.write(path, data)
     return Fingerprinted(path=str(path), changed=changed, fingerprint=result)
+
+
+def _fitting(artifact: Artifact, environment: Environment) -> Environment:
+    """*environment* with a gap for all that the model loads and no package there provides.
+
+    Raises `ModelDiffers` when the model states that another version wrote it.
+    """
+    findings, gaps = contradictions(artifact, environment)
+    if findings:
+        raise ModelDiffers(artifact.name, findings)
+    return replace(environment, gaps=(*environment.gaps, *gaps))
 
 
 def only_lock(folder: Path = LOCKS) -> Path:
@@ -109,12 +146,41 @@ def stem(model: Path) -> str:
     return path.name if path.is_dir() else path.name.partition(".")[0] or path.name
 
 
+def _unpinned(lock: Lock) -> UnreadableError:
+    return UnreadableError(
+        "does not pin every package",
+        where=lock.source,
+        found=", ".join(gap.subject for gap in lock.gaps[:5]),
+        hint=f"lock it: envguard lock {lock.source}",
+    )
+
+
+def _check_replaces(path: Path, made: Fingerprint) -> None:
+    """Refuse to put one model's fingerprint in the place of another's."""
+    if not path.exists():
+        return
+    try:
+        before = reading.fingerprint(path)
+    except EnvguardError:
+        return  # damaged or of another version: better replaced
+    old = before.observations.get("model", before.artifact.name)
+    new = made.observations.get("model", made.artifact.name)
+    if old != new:
+        raise UsageError(
+            "is the fingerprint of another model",
+            where=str(path),
+            expected=new,
+            found=old,
+            hint="name another file with --output",
+        )
+
+
 def _named_lock(path: Path) -> LockFile:
     match locate(str(path)):
         case LockFile() as lock:
             return lock
         case other:
-            kind = type(other).__name__
+            kind = words_for(other)
             raise UsageError("is no lock", where=str(path), expected="a lock", found=kind)
 
 
@@ -143,13 +209,7 @@ def _environment(
 def _fingerprint(
     artifact: Artifact, lock: Lock, environment: Environment, model: Path
 ) -> Fingerprint:
-    target = Target.of(environment)
-    identity = Identity(
-        artifact=artifact.digest,
-        lock=lock.digest,
-        interpreter=interpreter_tag(target.interpreter),
-        platform=target.platform_tag,
-    )
+    identity = document.identity_of(artifact, lock.digest, environment)
     return Fingerprint(
         id=document.identify(identity),
         name=stem(model),
@@ -159,12 +219,6 @@ def _fingerprint(
         provenance=Provenance(git=git.state(model.resolve().parent)),
         observations=_observations(model),
     )
-
-
-def interpreter_tag(interpreter: Interpreter) -> str:
-    """``cpython-3.11``, with ``t`` for a free-threaded and ``d`` for a debug build."""
-    flags = ("t" if interpreter.free_threaded else "") + ("d" if interpreter.debug else "")
-    return f"{interpreter.implementation}-{interpreter.minor}{flags}"
 
 
 def _observations(model: Path) -> Mapping[str, str]:

@@ -9,6 +9,7 @@ import shlex
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,17 @@ def _check(options: LockOptions) -> None:
         )
     if options.check and (options.upgrade or options.upgrade_packages):
         raise UsageError("checking writes nothing, so it cannot upgrade", where="--check")
+    if options.exclude_newer:
+        _check_date(options.exclude_newer)
+
+
+def _check_date(text: str) -> None:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(
+            "is no date", where="--exclude-newer", expected="2026-01-31", found=text[:60]
+        ) from error
 
 
 def _path(options: LockOptions, inputs: Inputs) -> Path:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ssl import SSLContext
 
     from urllib3 import BaseHTTPResponse, PoolManager
+    from urllib3.exceptions import HTTPError
 
 _CHUNK_SIZE = 1 << 20
 _REDIRECT_LIMIT = 5
@@ -33,8 +34,19 @@ _CERTIFICATES = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 _TRY_AGAIN = (408, 425, 429)
 
 
+_TRY_LATER = "try again later"
+_NETWORK_HINT = (
+    "look whether this machine reaches the index: the network, and the proxy in HTTPS_PROXY and"
+    " NO_PROXY"
+)
+
+
 class Transient(Exception):
-    """A failure that another attempt may not meet."""
+    """A failure that another attempt may not meet; *hint* says what a person can do."""
+
+    def __init__(self, message: str, *, hint: str = _TRY_LATER) -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +89,7 @@ class Client:
                 hint="name the certificates that you trust in SSL_CERT_FILE",
             ) from error
         except HTTPError as error:
-            raise Transient(without_credentials(str(error))) from error
+            raise _transient(error) from error
 
     def close(self) -> None:
         """Close all connections."""
@@ -218,12 +230,29 @@ def _check_status(status: int, url: str) -> None:
     hints = {
         401: "the host's user and password are taken from ~/.netrc",
         403: "the host's user and password are taken from ~/.netrc",
-        404: "the file was removed or has moved: lock again, or add it to the vault",
-        410: "the file was removed or has moved: lock again, or add it to the vault",
+        404: "the index no longer has the file there: lock again",
+        410: "the index no longer has the file there: lock again",
     }
     raise UnreadableError(
         f"the server answered {status}", where=without_credentials(url), hint=hints.get(status)
     )
+
+
+def _transient(error: "HTTPError") -> Transient:
+    """What went wrong, in words that are the same for every file of one host."""
+    from urllib3 import exceptions
+
+    match error:
+        case exceptions.ProxyError():
+            return Transient("the proxy cannot be used", hint=_NETWORK_HINT)
+        case exceptions.NameResolutionError():
+            return Transient("name resolution failed", hint=_NETWORK_HINT)
+        case exceptions.ConnectTimeoutError() | exceptions.NewConnectionError():
+            return Transient("no connection", hint=_NETWORK_HINT)
+        case exceptions.TimeoutError():
+            return Transient("no answer in time", hint=_NETWORK_HINT)
+        case _:
+            return Transient(without_credentials(str(error)), hint=_NETWORK_HINT)
 
 
 def _chunks(response: "BaseHTTPResponse") -> Iterator[bytes]:

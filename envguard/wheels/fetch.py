@@ -34,12 +34,12 @@ def fetch(
 ) -> list[Path]:
     """Where each of *archives* lies in *vault*, in their order, after fetching what it lacks.
 
-    *base* is the folder that relative `Archive.path` are relative to; *offline* allows local
-    files only. A file is pinned by one of its digests in the best algorithm that is stated; the
-    other algorithms must agree.
+    *base* is the folder that relative `Archive.path` are relative to; local files are read only
+    below it, whatever the lock says. *offline* allows local files only. A file is pinned by one of
+    its digests in the best algorithm that is stated; the other algorithms must agree.
 
-    All files that fail are named in one error: `IntegrityError` when one of them is not what was
-    pinned, else `UnreadableError` (unpinned, absent, offline, not to be reached).
+    All files that fail are named in one error, by cause: `IntegrityError` when one of them is not
+    what was pinned, else `UnreadableError` (unpinned, absent, offline, not to be reached).
     """
     errors: list[EnvguardError] = []
     chosen: list[Digest] = []
@@ -99,9 +99,9 @@ def _source(archive: Archive, base: Path | None, *, offline: bool) -> Path | str
     url = archive.url or ""
     parts = urlsplit(url)
     if parts.scheme == "file" and parts.netloc in ("", "localhost"):
-        return Path(unquote(parts.path))
+        return _below(base, Path(unquote(parts.path)), archive)
     if archive.path is not None and base is not None:
-        path = base / archive.path
+        path = _below(base, base / archive.path, archive)
         if path.is_file() or not url:
             return path
     if url and not offline:
@@ -113,6 +113,25 @@ def _source(archive: Archive, base: Path | None, *, offline: bool) -> Path | str
         f"is not in the vault ({where})",
         where=_shown(archive),
         hint="run it once while online",
+    )
+
+
+def _below(base: Path | None, path: Path, archive: Archive) -> Path:
+    """*path*, which must lie below *base* once its links are followed.
+
+    A lock that somebody else wrote must not choose what is read on this machine. Nothing is said
+    about what lies there.
+    """
+    try:
+        if base is not None and (real := path.resolve()).is_relative_to(base.resolve()):
+            return real
+    except (OSError, ValueError, RuntimeError):  # a NUL in the name, links that go round
+        pass
+    raise UnreadableError(
+        "is a local file that does not lie below the folder of the lock",
+        where=_shown(archive),
+        found=str(path),
+        hint="put the file into the lock's folder, and lock again",
     )
 
 
@@ -171,7 +190,7 @@ class _Fetching:
                     raise UnreadableError(
                         f"could not be fetched from {_host(str(source))}: {error}",
                         where=_shown(archive),
-                        hint="try again, or look whether the index still has the file",
+                        hint=error.hint,
                     ) from error
 
     def _capped(self, archive: Archive, body: Body) -> Iterator[bytes]:
@@ -243,15 +262,29 @@ def _disagreeing(archive: Archive, digest: Digest, vault: Vault) -> Iterator[Env
 
 
 def _together(errors: Sequence[EnvguardError]) -> EnvguardError:
-    """One error for all; wrong bytes weigh more than absent ones."""
+    """One error for all, by cause; wrong bytes weigh more than absent ones."""
     if len(errors) == 1:
         return errors[0]
     wrong = [error for error in errors if isinstance(error, IntegrityError)]
     kind = IntegrityError if wrong else UnreadableError
+    hints = dict.fromkeys(error.hint for error in wrong or errors if error.hint)
     return kind(
-        f"{len(errors)} files cannot be used: " + "; ".join(_line(error) for error in errors),
-        hint=(wrong or errors)[0].hint,
+        f"{len(errors)} files cannot be used: " + "; ".join(_by_cause(errors)),
+        hint="; ".join(hints) or None,
     )
+
+
+def _by_cause(errors: Sequence[EnvguardError]) -> Iterator[str]:
+    """One line for each cause, with the names of all files that it kept away."""
+    causes: dict[tuple[str, str | None, str | None], list[EnvguardError]] = {}
+    for error in errors:
+        causes.setdefault((error.message, error.expected, error.found), []).append(error)
+    for (message, _, _), alike in causes.items():
+        if len(alike) == 1:
+            yield _line(alike[0])
+        else:
+            names = dict.fromkeys(PurePosixPath(error.where or "a file").name for error in alike)
+            yield f"{len(alike)} files: {message} ({', '.join(names)})"
 
 
 def _line(error: EnvguardError) -> str:

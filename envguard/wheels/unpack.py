@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from envguard.formats.record import record_hash
 from envguard.model.digest import Digest
-from envguard.model.errors import UnreadableError
+from envguard.model.errors import IntegrityError, UnreadableError
 from envguard.wheels.archive import Wheel
 from envguard.wheels.zip import Member
 
@@ -44,8 +44,9 @@ def plan(
     *members* are the digests of the wheel's members (`envguard.wheels.content.Content.members`),
     *python_minor* is ``3.11``. Raises `UnreadableError` naming every member without a place, every
     entry point that makes no script, and every path that two files claim or that belongs to the
-    environment itself.
+    environment itself; `IntegrityError` when *members* are not those of this wheel.
     """
+    _check_covers(wheel, members)
     layout = _Layout(prefix=prefix, python_minor=python_minor, wheel=wheel)
     problems: list[str] = []
     placed = [
@@ -83,6 +84,18 @@ class _Layout:
             f"{prefix}/pyvenv.cfg",
             f"{prefix}/lib64",
         }
+
+
+def _check_covers(wheel: Wheel, members: Mapping[str, Digest]) -> None:
+    """RECORD alone has no digest: it is made anew."""
+    has = {member.path for member in wheel.members} - {f"{wheel.dist_info}/RECORD"}
+    if differing := sorted(has ^ members.keys()):
+        raise IntegrityError(
+            "the digests of its members are those of another file",
+            where=wheel.filename,
+            found=", ".join(differing[:5]),
+            hint="delete the folder notes in the vault, and run this again",
+        )
 
 
 def _from_members(

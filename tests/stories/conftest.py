@@ -123,6 +123,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )  # fmt: skip
     environments.wheel(folder, "vectors", "1.0", files={"vectors.py": VECTORS})
     environments.wheel(folder, "other", "1.0")
+    environments.wheel(folder, "scikit_learn", "1.0", files={"sklearn/svm.py": b"SVC = object\n"})
     return folder
 
 

@@ -126,3 +126,16 @@ def test_the_engine_loads_it_and_the_model_answers(fingerprinted) -> None:
         assert fingerprinted.run("diff", "training", f"docker:{tag}").code == 0
     finally:
         subprocess.run(["docker", "rmi", "-f", tag], capture_output=True)
+
+
+def test_a_name_that_no_engine_takes(fingerprinted, snapshot) -> None:
+    told = fingerprinted.run("build", FINGERPRINT, "--archive", "x.tar", "--tag", "BAD:::x")
+    assert str(told) == snapshot
+    assert not (fingerprinted.folder / "x.tar").exists()
+
+
+def test_a_lock_without_hashes_is_not_built(project) -> None:
+    (project.folder / "freeze.txt").write_text("scoring==1.0\nvectors==1.0\n")
+    told = project.run("build", "freeze.txt", "--output", "image")
+    assert told.code == 3
+    assert "envguard lock" in told.stderr

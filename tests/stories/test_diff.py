@@ -106,3 +106,30 @@ def test_output_goes_to_a_file(fingerprinted) -> None:
     told = fingerprinted.run("diff", FINGERPRINT, "training", "-f", "json", "-o", "diff.json")
     assert told.stdout == ""
     assert json.loads((fingerprinted.folder / "diff.json").read_text())["exit_code"] == 0
+
+
+def test_another_model_in_the_image_is_an_error(fingerprinted, snapshot) -> None:
+    assert fingerprinted.run("build", FINGERPRINT, "--output", "image").code == 0
+    (fingerprinted.folder / "churn.pkl").write_bytes(b"\x80\x04N.")
+    assert fingerprinted.run("fingerprint", "churn.pkl").code == 0
+    assert str(fingerprinted.run("diff", FINGERPRINT, "image")) == snapshot
+
+
+def test_two_empty_locks_are_never_equal(project) -> None:
+    (project.folder / "empty.txt").write_text("")
+    assert project.run("diff", "empty.txt", "empty.txt").code == 3
+
+
+def test_a_reader_that_has_seen_enough_is_no_difference(fingerprinted) -> None:
+    import os
+    import subprocess
+    import sys
+
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "envguard", "diff", FINGERPRINT, "training"]
+    done = subprocess.run(
+        command, cwd=fingerprinted.folder, env=fingerprinted.variables, stdout=writing
+    )
+    os.close(writing)
+    assert done.returncode == 141

@@ -1,6 +1,10 @@
 """``envguard fingerprint`` as a user sees it."""
 
 import json
+import pickle
+import sys
+from pathlib import Path
+from types import ModuleType
 
 FILE = "lockfiles/churn.fingerprint.json"
 
@@ -91,3 +95,63 @@ def test_offline_with_an_empty_vault_is_incomplete(project, tmp_path) -> None:
     )
     assert told.code == 3
     assert "vault" in told.stdout
+
+
+def test_a_model_that_another_version_wrote_is_refused(project, snapshot) -> None:
+    state = {"_sklearn_version": "1.4.2"}
+    write_pickle(project.folder / "churn.pkl", "sklearn.svm", "SVC", state)
+    (project.folder / "requirements.in").write_text("scikit-learn==1.0\n")
+    assert project.run("lock", "requirements.in").code == 0
+    told = project.run("fingerprint", "churn.pkl")
+    assert str(told) == snapshot
+    assert not (project.folder / FILE).exists()
+
+
+def test_what_no_locked_package_provides_is_a_gap(project) -> None:
+    write_pickle(project.folder / "churn.pkl", "lightgbm", "Booster", {})
+    told = project.run("fingerprint", "churn.pkl")
+    assert told.code == 3
+    assert "no locked package provides it" in told.stdout
+
+
+def test_the_fingerprint_of_another_model_is_not_replaced(fingerprinted) -> None:
+    before = (fingerprinted.folder / FILE).read_bytes()
+    other = fingerprinted.folder / "other" / "churn.pkl"
+    other.parent.mkdir()
+    other.write_bytes(b"\x80\x04N.")
+    told = fingerprinted.run("fingerprint", "other/churn.pkl")
+    assert told.code == 2
+    assert "--output" in told.stderr
+    assert (fingerprinted.folder / FILE).read_bytes() == before
+
+
+def test_an_empty_folder_is_no_model(project) -> None:
+    (project.folder / "model").mkdir()
+    assert project.run("fingerprint", "model").code == 2
+
+
+def test_a_lock_that_pins_nothing_is_refused(project, snapshot) -> None:
+    (project.folder / "loose.in").write_text("scoring\n")
+    told = project.run("fingerprint", "churn.pkl", "--lock", "loose.in")
+    assert str(told) == snapshot
+    assert not (project.folder / FILE).exists()
+
+
+def write_pickle(path: Path, module: str, name: str, state: dict[str, str]) -> None:
+    """An object of a class that need not exist, with *state*."""
+    kind = type(name, (), {"__module__": module})
+    made = kind()
+    made.__dict__.update(state)
+    stub = ModuleType(module)
+    setattr(stub, name, kind)
+    parts = [module[: i + 1] for i in range(len(module)) if module[i + 1 : i + 2] in (".", "")]
+    before = {part: sys.modules.get(part) for part in parts}
+    try:
+        sys.modules.update(dict.fromkeys(parts, stub))
+        path.write_bytes(pickle.dumps(made, protocol=4))
+    finally:
+        for part, old in before.items():
+            if old is None:
+                del sys.modules[part]
+            else:
+                sys.modules[part] = old

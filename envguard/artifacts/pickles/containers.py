@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from envguard.artifacts.pickles.loader import KEPT_KEYS, Handler, Loader, Opcode
-from envguard.artifacts.pickles.symbols import KEPT_ITEMS, Global, Made, Opaque, Symbol
+from envguard.artifacts.pickles.symbols import KEPT_ITEMS, Global, Made, Opaque, Role, Symbol
 
 
 def _mark(loader: Loader) -> None:
@@ -135,6 +135,8 @@ def _changeable(loader: Loader, target: Symbol) -> None:
     match target:
         case Global():
             loader.gap(f"{target.module}.{target.name} itself is changed when this is loaded")
+        case Made(of=of) if of.role is Role.GETATTR:
+            loader.gap("changes something that is itself computed when this is loaded")
         case dict() | Made() | Opaque.THING | Opaque.COMPUTED:
             pass
         case _:

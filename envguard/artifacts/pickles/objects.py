@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from envguard.artifacts.pickles import stated_versions
+from envguard.artifacts.pickles import names, standard_library, stated_versions
 from envguard.artifacts.pickles.loader import Handler, Loader, Opcode
 from envguard.artifacts.pickles.symbols import Global, Made, Opaque, Role, Stamped, Symbol
 
@@ -127,12 +127,13 @@ def _called(loader: Loader, target: Symbol, arguments: Symbol) -> Symbol:
     _check_arguments(loader, arguments)
     if not isinstance(target, Global):
         return _computed_call(loader, target)
+    _check_call(loader, target, arguments)
     first: Symbol = Opaque.COMPUTED
     if isinstance(arguments, tuple):
         first = arguments[0] if arguments else None
     match target.role:
         case Role.CONSTRUCTOR:
-            return _instance(loader, first, ())
+            return _constructed(loader, target, arguments, first)
         case Role.CONVERTER if isinstance(first, Stamped):
             return first
         case Role.GETATTR:
@@ -143,13 +144,44 @@ def _called(loader: Loader, target: Symbol, arguments: Symbol) -> Symbol:
             return target.instance
 
 
+def _check_call(loader: Loader, target: Global, arguments: Symbol) -> None:
+    """Note a call that may do anything; see `standard_library`."""
+    count = len(arguments) if isinstance(arguments, tuple) else None
+    reason = standard_library.unseen_call(target.module, target.name, count)
+    if reason and not names.hidden(target.module, target.name):
+        loader.gap(reason)
+
+
+def _constructed(loader: Loader, constructor: Global, arguments: Symbol, class_: Symbol) -> Symbol:
+    """What ``copyreg``'s functions give.
+
+    ``_reconstructor(class, base, state)`` calls the base's ``__new__`` and ``__init__``.
+    """
+    if constructor.name == "_reconstructor":
+        match arguments:
+            case (_, Global() as base, *_):
+                _check_call(loader, base, None)
+            case _:
+                _computed_call(loader, Opaque.COMPUTED)
+    return _instance(loader, class_, ())
+
+
 def _attribute(loader: Loader, getattr_: Global, arguments: Symbol) -> Symbol:
-    """What ``getattr(*arguments)`` gives: a global again, or something computed."""
+    """What ``getattr(*arguments)`` gives: a global again, or something computed.
+
+    Methods of objects are written like this. Attributes of attributes are no methods: through them
+    everything can be reached.
+    """
     match arguments:
         case (Global() as of, str(name)) if name and "." not in name:
             return loader.attribute(of, name)
+        case (Made(of=of), _) if of.role is Role.GETATTR:
+            loader.gap("takes an attribute of something that is computed when this is loaded")
+        case (_, str()):
+            pass
         case _:
-            return getattr_.instance
+            loader.gap("takes an attribute whose name is computed when this is loaded")
+    return getattr_.instance
 
 
 def _instance(loader: Loader, target: Symbol, arguments: Symbol) -> Symbol:
@@ -157,6 +189,7 @@ def _instance(loader: Loader, target: Symbol, arguments: Symbol) -> Symbol:
     _check_arguments(loader, arguments)
     if not isinstance(target, Global):
         return _computed_call(loader, target)
+    _check_call(loader, target, arguments)
     if target.role in _FOLLOWED:
         return Made(target, arguments or None)
     return target.instance
@@ -182,6 +215,8 @@ def build(loader: Loader) -> None:
     """BUILD: give a state to the last thing made."""
     state = loader.stack.pop()
     match loader.stack[-1]:
+        case Made(of=of) if of.role is Role.GETATTR:
+            loader.gap("changes something that is itself computed when this is loaded")
         case Made() as made:
             _set_state(loader, made, state)
         case Global() as changed:

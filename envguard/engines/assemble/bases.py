@@ -1,11 +1,12 @@
 """What an image stands on: a Python of this machine, or an image that has one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from envguard.engines.assemble.plan import VENV, LayerPlan
 from envguard.images.base import BaseFacts, check_base, read_base
+from envguard.images.base_notes import BaseNotes, keep_notes, load_notes
 from envguard.images.elf import PackageObject
 from envguard.images.host import HostBase, host_base
 from envguard.images.image import Image
@@ -65,22 +66,14 @@ class ImageGround:
     image: Image
     files: ImageFiles
     facts: BaseFacts
+    notes: BaseNotes
 
     @classmethod
     def of(cls, image: Image, source: str, progress: Progress) -> "ImageGround":
         """Read what matters of *image*, named *source*; nothing of it is run."""
-        files = ImageFiles(image, progress=progress)
-        runtime, stated = image.config.runtime, image.config.platform
-        facts = read_base(
-            files,
-            source=source,
-            os=stated.os,
-            architecture=stated.architecture,
-            environment=runtime.variables,
-            prefix=VENV,
-            user=runtime.user,
-        )
-        return cls(image=image, files=files, facts=facts)
+        files, notes = ImageFiles(image, progress=progress), load_notes(image, VENV)
+        facts = notes.facts or _read_facts(image, files, source)
+        return cls(image=image, files=files, facts=replace(facts, source=source), notes=notes)
 
     @property
     def target(self) -> Target:
@@ -90,10 +83,26 @@ class ImageGround:
     def prepare(self, wanted: Environment, objects: Sequence[PackageObject]) -> Base:
         """See `Ground`."""
         check_base(self.facts, wanted)
-        loader = Loader(self.files, self.facts.python)
+        noted = BaseNotes(facts=self.facts, objects=dict(self.notes.objects))
+        loader = Loader(self.files, self.facts.python, noted.objects)
         problems = [str(problem) for problem in check_objects(objects, loader)]
+        if noted.objects.keys() != self.notes.objects.keys() or self.notes.facts is None:
+            keep_notes(self.image, VENV, noted)
         _check_libraries(self.facts.source, problems)
         return Base(facts=self.facts, image=self.image, user=self.facts.user)
+
+
+def _read_facts(image: Image, files: ImageFiles, source: str) -> BaseFacts:
+    runtime, stated = image.config.runtime, image.config.platform
+    return read_base(
+        files,
+        source=source,
+        os=stated.os,
+        architecture=stated.architecture,
+        environment=runtime.variables,
+        prefix=VENV,
+        user=runtime.user,
+    )
 
 
 def _host_layer(base: HostBase) -> LayerPlan:

@@ -108,7 +108,7 @@ def _wheel_layer(group: Sequence[PinnedWheel], minor: str, vault: Vault) -> Laye
 
     pins = [f"{wheel.title}@{wheel.digest}" for wheel in group]
     return LayerPlan(
-        title=" ".join(wheel.title for wheel in group),
+        title=group[0].title if len(group) == 1 else f"{len(group)} small packages",
         inputs={
             "kind": "wheels",
             "prefix": VENV,

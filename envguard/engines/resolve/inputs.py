@@ -103,6 +103,10 @@ def read_file(path: str) -> bytes:
 
 
 def _check_kind(path: Path) -> None:
+    if path.is_dir():
+        raise UsageError(
+            "is a folder", where=str(path), hint=f"name a file in it: {path / PROJECT_FILE}"
+        )
     if not path.is_file():
         raise UsageError("there is no such file", where=str(path))
     if path.name != PROJECT_FILE and path.suffix not in (".in", ".txt"):

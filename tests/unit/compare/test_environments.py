@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from envguard.compare.environments import compare
 from envguard.compare.packages import Depth
-from envguard.model.environment import Environment, Section
+from envguard.model.artifact import ModelIdentity
+from envguard.model.digest import Digest
+from envguard.model.environment import Environment, Interpreter, Section
 from envguard.model.findings import Area, Change, Finding, Severity
 from envguard.model.lock import unpinned
 from envguard.model.package import Index, LocalFolder
@@ -131,7 +133,7 @@ def test_interpreters(change, subject, severity) -> None:
 
 def test_a_patch_version_that_is_not_stated_is_no_difference() -> None:
     vague = environment(interpreter=Section.seen(replace(INTERPRETER, version="3.11")))
-    assert compare(environment(), vague).equal
+    assert not compare(environment(), vague).findings
 
 
 def test_platforms() -> None:
@@ -140,19 +142,33 @@ def test_platforms() -> None:
 
 
 def test_a_section_seen_in_part_is_a_gap() -> None:
-    partial = environment(packages=Section.partly((), "two site folders could not be read"))
-    assert [gap.reason for gap in compare(environment(), partial).gaps] == [
-        "two site folders could not be read"
-    ]
+    reason = "two site folders could not be read"
+    partial = environment(packages=Section.partly((package("a"),), reason))
+    assert [gap.reason for gap in compare(environment(package("a")), partial).gaps] == [reason]
 
 
 def test_an_unseen_section_is_not_compared_and_said_so() -> None:
-    blind = environment(interpreter=Section.unseen("a requirements file names no Python"))
-    result = compare(environment(), blind)
+    unseen = Section[Interpreter].unseen("a requirements file names no Python")
+    result = compare(environment(package("a")), environment(package("a"), interpreter=unseen))
     assert (Area.INTERPRETER, "a requirements file names no Python") in [
         (left_out.area, left_out.reason) for left_out in result.not_compared
     ]
     assert result.equal
+
+
+def test_nothing_against_nothing_is_never_equal() -> None:
+    assert not compare(environment(), environment()).equal
+
+
+def test_another_model_is_an_error_and_a_lacking_one_is_said() -> None:
+    here = environment(package("a"))
+    one, two = (ModelIdentity(name="m.pkl", digest=Digest.of(text)) for text in (b"1", b"2"))
+    assert compare(here, here, models=(one, one)).equal
+    (found,) = compare(here, here, models=(one, two)).findings
+    assert (found.area, found.severity) == (Area.ARTIFACT, Severity.ERROR)
+    lacking = compare(here, here, models=(one, None))
+    assert lacking.equal
+    assert Area.ARTIFACT in [left_out.area for left_out in lacking.not_compared]
 
 
 def test_an_installer_that_one_side_alone_has_is_left_out_and_said_so() -> None:

@@ -344,6 +344,54 @@ def test_other_media_types_are_named(media_type: str) -> None:
         ImageFiles(image, cached=False).scan("")
 
 
+OCI_TAR, DOCKER_TAR = (
+    "application/vnd.oci.image.layer.v1.tar",
+    "application/vnd.docker.image.rootfs.diff.tar",
+)
+
+
+@pytest.mark.parametrize(
+    ("blob", "media_type", "fits"),
+    [
+        (gzip.compress(TAR, mtime=0), f"{OCI_TAR}+gzip", True),
+        (gzip.compress(TAR, mtime=0), f"{DOCKER_TAR}.gzip", True),
+        (gzip.compress(TAR, mtime=0), f"{OCI_TAR}+zstd", False),
+        (gzip.compress(TAR, mtime=0), f"{DOCKER_TAR}.zstd", False),
+        (gzip.compress(TAR, mtime=0), OCI_TAR, False),
+        (TAR, OCI_TAR, True),
+        (TAR, DOCKER_TAR, True),
+        (TAR, f"{OCI_TAR}+gzip", False),
+        (TAR, f"{DOCKER_TAR}.gzip", False),
+        (TAR, f"{OCI_TAR}+zstd", False),
+    ],
+)
+def test_the_media_type_states_the_compression(
+    blob: bytes,
+    media_type: str,
+    fits: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also where the listing of an equal blob with the right media type is kept already."""
+    monkeypatch.setenv("ENVGUARD_CACHE_DIR", str(tmp_path))
+    right = f"{OCI_TAR}+gzip" if blob[:1] == b"\x1f" else OCI_TAR
+    for cached in (False, True):
+        image = repinned(image_of_tars(TAR), blob, media_type=media_type)
+        if fits:
+            assert ImageFiles(image, cached=cached).scan("")
+            continue
+        ImageFiles(repinned(image_of_tars(TAR), blob, media_type=right), cached=cached).scan("")
+        with pytest.raises(UnreadableError, match="as its media type states"):
+            ImageFiles(image, cached=cached).scan("")
+
+
+@pytest.mark.parametrize("media_type", [OCI_TAR, f"{OCI_TAR}+gzip"])
+def test_a_layer_without_a_byte_is_refused(media_type: str) -> None:
+    image = repinned(image_of_tars(TAR), b"", media_type=media_type)
+    with pytest.raises(UnreadableError, match="is empty"):
+        ImageFiles(image, cached=False).scan("")
+
+
 def test_a_bomb_is_stopped() -> None:
     huge = gzip.compress(tar_of([member("zeros", bytes(80 << 20))]), 9)
     with pytest.raises(LimitError, match="inflates too far"):

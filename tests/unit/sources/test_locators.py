@@ -63,7 +63,7 @@ def test_what_fits_two_kinds_is_never_guessed(tmp_path: Path) -> None:
     (tmp_path / "oci-layout").touch()
     with pytest.raises(UsageError) as raised:
         locate(str(tmp_path))
-    assert raised.value.found == "Prefix and ImageRef"
+    assert raised.value.found == "a Python environment and an image"
 
 
 def test_schemes() -> None:

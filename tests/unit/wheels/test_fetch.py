@@ -204,7 +204,7 @@ def test_local_files(server: FileServer, vault: Vault, tmp_path: Path):
     assert fetch([relative], vault, base=tmp_path, offline=True)[0].read_bytes() == DATA
     vault.discard(Digest.of(DATA))
     by_url = pinned(server, url=(tmp_path / "wheels" / "a b.whl").as_uri())
-    assert fetch([by_url], vault, offline=True)[0].read_bytes() == DATA
+    assert fetch([by_url], vault, base=tmp_path, offline=True)[0].read_bytes() == DATA
     vault.discard(Digest.of(DATA))
     for archive in (relative, by_url):
         (tmp_path / "wheels" / "a b.whl").write_bytes(DATA[::-1])
@@ -214,6 +214,60 @@ def test_local_files(server: FileServer, vault: Vault, tmp_path: Path):
         fetch([pinned(server, url=None, path="absent.whl")], vault, base=tmp_path)
     with pytest.raises(UnreadableError, match="not in the vault"):
         fetch([relative], vault)
+
+
+@pytest.mark.parametrize("place", ["above", "absent", "by a link", "by URL", "no base"])
+def test_local_files_elsewhere_are_not_looked_at(place: str, vault: Vault, tmp_path: Path):
+    folder = tmp_path / "lock"
+    folder.mkdir()
+    secret = tmp_path / "secret.whl"
+    secret.write_bytes(DATA)
+    base: Path | None = folder
+    archive = {"digests": (Digest.of(DATA),), "size": 1}
+    match place:
+        case "above":
+            archive["path"] = "../secret.whl"
+        case "absent":
+            archive["path"] = "../absent.whl"
+        case "by a link":
+            (folder / "link.whl").symlink_to(secret)
+            archive["path"] = "link.whl"
+        case "by URL":
+            archive["url"] = secret.as_uri()
+        case "no base":
+            archive["url"], base = secret.as_uri(), None
+    with pytest.raises(UnreadableError, match="does not lie below the folder") as raised:
+        fetch([Archive(**archive)], vault, base=base)  # type: ignore[arg-type]
+    assert raised.value.hint
+    assert str(len(DATA)) not in f"{raised.value} {raised.value.found}"
+
+
+def test_one_cause_is_told_once(server: FileServer, vault: Vault):
+    archives = [pinned(server, f"{n}.whl", b"%d" % n) for n in range(11)]
+    with pytest.raises(UnreadableError) as raised:
+        fetch(archives, vault)
+    assert raised.value.message.count("404") == 1
+    assert raised.value.message.startswith("11 files cannot be used: 11 files:")
+    assert all(f"{n}.whl" in raised.value.message for n in range(11))
+    assert "no longer has" in str(raised.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("url", "cause"),
+    [
+        ("http://index.invalid/", "could not be fetched from index.invalid: name resolution"),
+        ("http://127.0.0.1:1/", "could not be fetched from 127.0.0.1: no connection"),
+    ],
+)
+def test_a_network_that_is_not_there(
+    url: str, cause: str, server: FileServer, vault: Vault, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("no_proxy", "*")
+    archives = [pinned(server, f"{n}.whl", b"%d" % n, url=f"{url}{n}.whl") for n in range(3)]
+    with pytest.raises(UnreadableError) as raised:
+        fetch(archives, vault)
+    assert raised.value.message.count(cause) == 1
+    assert "proxy" in str(raised.value.hint)
 
 
 def test_requirements_digests_are_found_in_the_vault_only(vault: Vault):

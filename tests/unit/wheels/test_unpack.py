@@ -10,7 +10,7 @@ import pytest
 
 from envguard.formats.record import read_record
 from envguard.model.digest import Digest
-from envguard.model.errors import UnreadableError
+from envguard.model.errors import IntegrityError, UnreadableError
 from envguard.wheels.archive import Wheel
 from envguard.wheels.content import read_content
 from envguard.wheels.unpack import Placed, plan
@@ -186,3 +186,17 @@ def points(text: str) -> dict[str, bytes]:
 def test_what_cannot_be_installed(files: dict[str, bytes], says: str, tmp_path: Path):
     with pytest.raises(UnreadableError, match=says):
         planned(make_wheel(tmp_path, {"demo/__init__.py": b"", **files}))
+
+
+@pytest.mark.parametrize("change", ["lacks", "adds"])
+def test_digests_of_other_members_are_refused(change: str, tmp_path: Path) -> None:
+    """As a remembered content could be that somebody edited."""
+    with Wheel.open(make_wheel(tmp_path, FILES)) as wheel:
+        members = dict(read_content(wheel).members)
+        if change == "lacks":
+            del members["top.py"]
+        else:
+            members["another.py"] = Digest.of(b"")
+        with pytest.raises(IntegrityError, match="those of another file") as raised:
+            plan(wheel, members, prefix="opt/venv", python_minor=MINOR)
+    assert raised.value.found in ("top.py", "another.py")

@@ -1,5 +1,7 @@
 """Layers by what they were made from."""
 
+import os
+import time
 from pathlib import Path
 from typing import BinaryIO
 
@@ -51,6 +53,39 @@ def test_a_broken_layer_is_made_again(tmp_path: Path, broken: str) -> None:
     assert store.make(KEY, maker) == record
     assert maker.calls == 2
     assert blob.read_bytes() == data
+
+
+def test_an_edited_record_is_made_again(tmp_path: Path) -> None:
+    """Whoever edits a record by hand does not know of its checksum."""
+    store, maker = LayerStore(tmp_path), Maker()
+    record = store.make(KEY, maker)
+    path = tmp_path / "keys" / KEY.hex
+    other = Digest.of(b"other tar").hex
+    path.write_bytes(path.read_bytes().replace(record.diff_id.hex.encode(), other.encode()))
+    assert other.encode() in path.read_bytes()
+    assert store.make(KEY, maker) == record
+    assert maker.calls == 2
+
+
+def test_the_record_of_another_key_is_not_believed(tmp_path: Path) -> None:
+    store, maker = LayerStore(tmp_path), Maker()
+    store.make(KEY, maker)
+    other = Digest.of(b"other inputs")
+    (tmp_path / "keys" / other.hex).write_bytes((tmp_path / "keys" / KEY.hex).read_bytes())
+    store.make(other, maker)
+    assert maker.calls == 2
+
+
+def test_what_killed_processes_left_is_swept(tmp_path: Path) -> None:
+    folder = tmp_path / "blobs" / "sha256"
+    folder.mkdir(parents=True)
+    abandoned, in_use = folder / ".aa.tmp", folder / ".bb.tmp"
+    for path in (abandoned, in_use):
+        path.write_bytes(b"half")
+    yesterday = time.time() - 25 * 3600
+    os.utime(abandoned, (yesterday, yesterday))
+    record = LayerStore(tmp_path).make(KEY, Maker())
+    assert sorted(path.name for path in folder.iterdir()) == [".bb.tmp", record.digest.hex]
 
 
 def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
