@@ -83,11 +83,6 @@ def read(data: bytes, source: str) -> Fingerprint:
     return fingerprint
 
 
-def is_fingerprint(head: bytes) -> bool:
-    """Whether a file that begins with *head* calls itself a fingerprint; *head* is all of it."""
-    return head.lstrip()[:1] == b"{" and b'"schema": "envguard.fingerprint/' in head
-
-
 def _check(fingerprint: Fingerprint, source: str) -> None:
     if problems := malformed(fingerprint):
         raise UnreadableError(f"is no fingerprint: {'; '.join(problems)}", where=source)

@@ -3,11 +3,9 @@
 import io
 import os
 import re
-import socket
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from itertools import takewhile
 from threading import Lock
 from typing import TYPE_CHECKING, BinaryIO
@@ -20,6 +18,7 @@ from envguard.images.archive import image_in, write_archive
 from envguard.images.archive_files import ArchiveFiles
 from envguard.images.blobs import StoredImage, image_of, read_blob
 from envguard.images.config import CONFIG_LIMIT
+from envguard.images.daemon_client import engine
 from envguard.images.descriptor import Descriptor
 from envguard.images.image import MANIFEST_LIMIT, Image, Manifest
 from envguard.model.digest import Digest
@@ -33,13 +32,12 @@ _MOST_IMAGES = 100
 _VERSION = "1"
 """Raise it when the documents that are kept of an image mean something else."""
 _COMPLAINTS = ("error", "message")
-_SOCKET = "unix:///var/run/docker.sock"
 
 
 def available() -> str | None:
     """The version of the engine that answers, or ``None``."""
     try:
-        with _client() as client:
+        with engine() as client:
             return str(client.version()["Version"])
     except ToolError:
         return None
@@ -47,7 +45,7 @@ def available() -> str | None:
 
 def has_image(name: str) -> bool:
     """Whether the engine has the image *name* (tag, image ID). Raises `ToolError`."""
-    with _client() as client:
+    with engine() as client:
         from docker.errors import ImageNotFound
 
         try:
@@ -59,7 +57,7 @@ def has_image(name: str) -> bool:
 
 def load(archive: BinaryIO) -> Digest:
     """Load the one image of *archive* into the engine; gives its image ID. Raises `ToolError`."""
-    with _client() as client:
+    with engine() as client:
         # An iterator makes the client stream; a file it would try to measure. The answer is read
         # to its end whatever it says, since the SDK closes no connection that it left half read.
         pieces = iter(lambda: archive.read(_PIECE), b"")
@@ -82,7 +80,7 @@ def load_image(image: Image, *, reference: str | None = None) -> Digest:
     An image that the engine has is named only, and layers that it has are not sent again.
     Raises `ToolError`, and whatever `write_archive` raises for an image that is not whole.
     """
-    with _client() as client:
+    with engine() as client:
         if _name_known(client, image.manifest.config.digest, reference):
             return image.manifest.config.digest
         held = _held_layers(client, image)
@@ -101,17 +99,17 @@ def open_daemon_image(name: str) -> StoredImage:
     They go to a file that vanishes by itself. Nothing is run. Raises `UnreadableError` when the
     engine has no such image, `ToolError` when no engine answers.
     """
-    with _client() as client:
+    with engine() as client:
         image_id = _image_id(client, name)
     saved = _Saved(image_id, name)
     path = storage.cache_folder() / "engine" / f"v{_VERSION}" / image_id.rpartition(":")[2]
     documents = sealed.load(path, _Documents)
     if documents is None:
         image = saved.image
-        manifest, config = image.descriptor, image.manifest.config
+        named, config = image.descriptor, image.manifest.config
         documents = _Documents(
-            descriptor=manifest,
-            manifest=read_blob(image.blobs, manifest, limit=MANIFEST_LIMIT, where=name),
+            descriptor=named,
+            manifest=read_blob(image.blobs, named, limit=MANIFEST_LIMIT, where=name),
             config=read_blob(image.blobs, config, limit=CONFIG_LIMIT, where=name),
         )
         sealed.keep(path, documents)
@@ -181,7 +179,7 @@ def _image_id(client: "DockerClient", name: str) -> str:
 
 
 def _save(image_id: str, name: str) -> StoredImage:
-    with _client() as client, tempfile.TemporaryFile(prefix="envguard-image-") as saved:
+    with engine() as client, tempfile.TemporaryFile(prefix="envguard-image-") as saved:
         for data in client.api.get_image(image_id):
             saved.write(data)
         saved.flush()
@@ -214,7 +212,8 @@ def _held_layers(client: "DockerClient", image: Image) -> frozenset[Digest]:
     diff_ids = [str(diff_id) for diff_id in image.config.diff_ids]
     count = 0
     for summary in client.api.images()[:_MOST_IMAGES]:
-        found = client.api.inspect_image(summary["Id"])["RootFS"].get("Layers") or []
+        known = client.api.inspect_image(summary["Id"])  # type: ignore[no-untyped-call]
+        found = known["RootFS"].get("Layers") or []
         same = takewhile(lambda pair: pair[0] == pair[1], zip(diff_ids, found, strict=False))
         count = max(count, sum(1 for _ in same))
     layers = [layer.digest for layer in image.manifest.layers]
@@ -241,49 +240,3 @@ def _stream(image: Image, reference: str | None, held: frozenset[Digest]) -> Dig
             raise
         writing.result()
     return loaded
-
-
-@contextmanager
-def _client() -> "Iterator[DockerClient]":
-    """A client of the engine; everything that goes wrong with it becomes a `ToolError`."""
-    try:
-        import docker
-        import requests
-    except ImportError as error:
-        raise ToolError(
-            "the Docker engine needs the docker package",
-            hint="pip install 'envguard-ml[docker]'",
-        ) from error
-    _knock()
-    try:
-        client = docker.from_env(timeout=600)
-    except docker.errors.DockerException as error:
-        raise _unreachable(error) from error
-    try:
-        yield client
-    except (docker.errors.DockerException, requests.RequestException) as error:
-        if isinstance(error, requests.ConnectionError):
-            raise _unreachable(error) from error
-        raise ToolError(f"the Docker engine failed: {error}") from error
-    finally:
-        client.close()
-
-
-def _knock() -> None:
-    """Connect to the engine's socket once: the SDK leaves sockets open where nobody answers."""
-    scheme, _, path = os.environ.get("DOCKER_HOST", _SOCKET).partition("://")
-    if scheme != "unix":
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(path)
-        except OSError as error:
-            raise _unreachable(error) from error
-
-
-def _unreachable(error: Exception) -> ToolError:
-    return ToolError(
-        f"no Docker engine answers: {error}",
-        where=os.environ.get("DOCKER_HOST", _SOCKET),
-        hint="start Docker or set DOCKER_HOST; an image archive or layout needs no engine",
-    )

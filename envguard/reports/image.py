@@ -13,7 +13,7 @@ def render(image: Built, screen: Screen) -> list[str]:
         ("size", f"{size(image.size)} in layers, {plural(len(image.layers), 'layer')} added"),
     ]
     if image.proved:
-        rows.append(("proved", "built again by another process elsewhere: the same to the last bit"))
+        rows.append(("proved", "built again by another process: the same to the last bit"))
     layers = [(layer.digest.short, _title(layer)) for layer in image.layers]
     places = [("written", place) for place in image.written]
     notes = [line for note in image.notes for line in screen.wrap(f"note: {clean(note)}", 0)]

@@ -109,6 +109,7 @@ def fingerprint(
     if output is None:
         _check_replaces(path, result)
     data = document.write(result)
+    document.read(data, str(path))  # what cannot be read back (a hostile file name) is not written
     changed = not path.exists() or path.read_bytes() != data
     if changed:
         storage.write(path, data)

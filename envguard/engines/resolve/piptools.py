@@ -47,7 +47,7 @@ def _check(request: Request) -> None:
     """Refuse what pip-compile cannot do."""
     problems = []
     if importlib.util.find_spec("piptools") is None:
-        raise UsageError("pip-tools is not installed", hint='pip install "envguard-ml[pip-tools]"')
+        raise UsageError("pip-tools is not installed", hint="pip install pip-tools")
     if request.platforms:
         problems.append("limits to platforms: it resolves for the one that it runs on")
     if request.python != _running_python():

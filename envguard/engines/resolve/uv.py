@@ -64,7 +64,7 @@ def uv_program() -> str:
     except (ImportError, FileNotFoundError):
         found = shutil.which("uv")
     if found is None:
-        raise UsageError("uv is not installed", hint='pip install "envguard-ml[uv]"')
+        raise UsageError("uv is not installed", hint="pip install uv")
     return found
 
 

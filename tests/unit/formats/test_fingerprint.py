@@ -178,7 +178,7 @@ def test_a_manifest_of_another_model_is_an_integrity_failure() -> None:
 @pytest.mark.parametrize("change", [{"version": "1.26.5"}, {"archives": ()}])
 def test_other_packages_than_those_of_the_identity_are_an_integrity_failure(change) -> None:
     joblib, numpy = LOCKED.packages.value or ()
-    packages = Section.seen((joblib, replace(numpy, **change)))
+    packages = Section[tuple[Package, ...]].seen((joblib, replace(numpy, **change)))
     forged = replace(sample(), environment=replace(LOCKED, packages=packages))
     with pytest.raises(IntegrityError, match=r"identity\.packages is not"):
         file.read(file.write(forged), "here")
@@ -232,7 +232,7 @@ def test_names_are_plain(name) -> None:
 )
 def test_package_fields_match_their_grammar(change, message) -> None:
     joblib, numpy = LOCKED.packages.value or ()
-    packages = Section.seen((joblib, replace(numpy, **change)))
+    packages = Section[tuple[Package, ...]].seen((joblib, replace(numpy, **change)))
     assert message in refused(made(ARTIFACT, replace(LOCKED, packages=packages)))
 
 

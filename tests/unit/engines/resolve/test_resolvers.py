@@ -196,7 +196,7 @@ def test_without_uv(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UsageError) as caught:
         uv.uv_program()
-    assert caught.value.hint == 'pip install "envguard-ml[uv]"'
+    assert caught.value.hint == "pip install uv"
     program = tmp_path / "uv"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
