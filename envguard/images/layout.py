@@ -87,9 +87,11 @@ def is_written(
         if _read(folder, "index.json", limit=len(index)) != index:
             return False
         wanted = {f"{item.digest.algorithm}/{item.digest.hex}": item for item in blobs_of(image)}
-        found = {f"{path.parent.name}/{path.name}" for path in (folder / "blobs").glob("*/*")}
+        blobs = folder / "blobs"
+        names = blobs.rglob("*")
+        found = {str(name.relative_to(blobs)) for name in names if not name.is_dir()}
         return found == wanted.keys() and all(
-            stat.S_ISREG((status := (folder / "blobs" / name).lstat()).st_mode)
+            stat.S_ISREG((status := (blobs / name).lstat()).st_mode)
             and status.st_size == item.size
             and digest_of(f"blobs/{name}") == item.digest
             for name, item in wanted.items()

@@ -5,13 +5,15 @@ start, once for all the files that are wanted together.
 """
 
 import hashlib
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from typing import BinaryIO, Protocol, cast, runtime_checkable
 
 from envguard.images.descriptor import Descriptor
 from envguard.images.image import Image
-from envguard.images.listing import inside, open_tar
+from envguard.images.layer_tar import open_tar
+from envguard.images.listing import inside
 from envguard.images.merge import Node
 from envguard.images.tar_reader import TarKind, TarReader
 from envguard.model.digest import Digest
@@ -55,6 +57,15 @@ def read_members(
             yield path, _spooled(_pieces(blob, node.size), node, f"layer {layer.digest} {path}")
 
 
+def copied(stream: BinaryIO) -> BinaryIO:
+    """The bytes of *stream*, which stands at its start and does so again, as another stream."""
+    spool = _new_spool()
+    shutil.copyfileobj(stream, spool, _PIECE)
+    stream.seek(0)
+    spool.seek(0)
+    return spool
+
+
 def _streamed(
     image: Image, layer: Descriptor, wanted: Mapping[str, Node]
 ) -> Iterator[tuple[str, BinaryIO]]:
@@ -79,7 +90,7 @@ def _pieces(blob: BinaryIO, size: int) -> Iterator[bytes]:
 
 def _spooled(pieces: Iterable[bytes], node: Node, where: str) -> BinaryIO:
     hasher = hashlib.sha256()
-    spool = cast("BinaryIO", tempfile.SpooledTemporaryFile(max_size=_SPOOLED_SIZE))  # noqa: SIM115
+    spool = _new_spool()
     for data in pieces:
         hasher.update(data)
         spool.write(data)
@@ -93,3 +104,7 @@ def _spooled(pieces: Iterable[bytes], node: Node, where: str) -> BinaryIO:
         )
     spool.seek(0)
     return spool
+
+
+def _new_spool() -> BinaryIO:
+    return cast("BinaryIO", tempfile.SpooledTemporaryFile(max_size=_SPOOLED_SIZE))

@@ -20,9 +20,10 @@ from msgspec.structs import replace
 
 from envguard import storage
 from envguard.images.image import Image
-from envguard.images.listing import LayerListing, check_compression, read_listing
+from envguard.images.layer_tar import check_compression
+from envguard.images.listing import LayerListing, read_listing
 from envguard.images.listing_cache import keep_listing, kept_listing
-from envguard.images.members import read_members
+from envguard.images.members import copied, read_members
 from envguard.images.merge import Node, merged
 from envguard.model.digest import Digest
 from envguard.model.errors import UnreadableError
@@ -107,7 +108,7 @@ class ImageFiles:
             for member, stream in read_members(self._image, layer, nodes):
                 first, *others = members[member]
                 for path in others:
-                    yield path, self.open(path)
+                    yield path, copied(stream)
                 yield first, stream
 
     def _file(self, path: str) -> Node:

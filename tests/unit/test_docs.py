@@ -3,6 +3,7 @@
 import dataclasses
 import re
 import shlex
+import signal
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -15,9 +16,11 @@ import typer
 
 from envguard.cli.app import app
 from envguard.compare import policy
+from envguard.compare.unowned import compare_unowned
 from envguard.model import artifact, built, environment, findings, lock, package
+from envguard.model.environment import UnownedFile, UnownedKind
 from envguard.model.errors import ExitCode
-from envguard.model.findings import Area, Change
+from envguard.model.findings import Area, Change, Severity
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -180,7 +183,10 @@ def test_no_path_of_a_writers_machine_is_shown(page: Path) -> None:
 
 def test_every_exit_code_is_told() -> None:
     text = (DOCS / "reference" / "exit-codes.md").read_text()
-    assert {int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)} == set(ExitCode)
+    assert {int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)} == {
+        *ExitCode,
+        128 + signal.SIGPIPE,
+    }
 
 
 @pytest.mark.parametrize(
@@ -191,7 +197,7 @@ def test_every_exit_code_is_told() -> None:
         artifact.Artifact, artifact.ManifestEntry, artifact.Where,
         artifact.WrittenBy, artifact.Loads, artifact.Revision,
         environment.Environment, environment.Section, environment.Interpreter,
-        environment.Platform, environment.Libc,
+        environment.Platform, environment.Libc, environment.UnownedFile,
         lock.Lock, lock.LockEntry, package.Package, package.Archive,
     ],
 )  # fmt: skip
@@ -223,14 +229,22 @@ def test_every_variable_that_is_read_is_told() -> None:
 def test_the_policy_is_told_as_it_is() -> None:
     text = (DOCS / "explanation" / "default-policy.md").read_text()
     rows = re.findall(r"^\| ([\w ]+) \| (note|warning|error) \|", text, re.MULTILINE)
-    assert {_severity(subject): told for subject, told in rows} == {
-        _severity(subject): policy.severity(*_severity(subject)) for subject, _ in rows
-    }
-    assert {subject for subject, _ in rows} >= {f"package {change}" for change in Change}
+    assert dict(rows) == {subject: _severity(subject) for subject, _ in rows}
+    packages = {f"package {change}" for change in set(Change) - {Change.UNOWNED}}
+    unowned = {f"unowned {kind}" for kind in UnownedKind}
+    assert {subject for subject, _ in rows} >= {"model", *packages, *unowned}
 
 
-def _severity(subject: str) -> tuple[Area, Change, str]:
-    kind, _, change = subject.partition(" ")
-    if kind == "package":
-        return Area.PACKAGES, Change(change), "numpy"
-    return Area.PLATFORM, Change.VERSION, subject
+def _severity(subject: str) -> Severity:
+    kind, _, rest = subject.partition(" ")
+    match kind:
+        case "package":
+            return policy.severity(Area.PACKAGES, Change(rest), "numpy")
+        case "unowned":
+            file = UnownedFile(path="lib/helpers.py", kind=UnownedKind(rest), why="")
+            (finding,) = compare_unowned((), (file,))
+            return finding.severity
+        case "model":
+            return policy.severity(Area.ARTIFACT, Change.CONTENT, subject)
+        case _:
+            return policy.severity(Area.PLATFORM, Change.VERSION, subject)

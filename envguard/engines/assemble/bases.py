@@ -83,12 +83,13 @@ class ImageGround:
     def prepare(self, wanted: Environment, objects: Sequence[PackageObject]) -> Base:
         """See `Ground`."""
         check_base(self.facts, wanted)
-        noted = BaseNotes(facts=self.facts, objects=dict(self.notes.objects))
-        loader = Loader(self.files, self.facts.python, noted.objects)
-        problems = [str(problem) for problem in check_objects(objects, loader)]
-        if noted.objects.keys() != self.notes.objects.keys() or self.notes.facts is None:
-            keep_notes(self.image, VENV, noted)
-        _check_libraries(self.facts.source, problems)
+        if not self.notes.fit(objects):
+            loader = Loader(self.files, self.facts.python, self.notes.objects)
+            problems = [str(problem) for problem in check_objects(objects, loader)]
+            _check_libraries(self.facts.source, problems)
+            self.notes.facts = self.facts
+            self.notes.note_fitting(objects)
+            keep_notes(self.image, VENV, self.notes)
         return Base(facts=self.facts, image=self.image, user=self.facts.user)
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from envguard.images.image import OCI_INDEX
+from envguard.images.image import OCI_INDEX, NewImage
 from envguard.images.index import Index
 from envguard.images.layer import LayerFile
-from envguard.images.layout import open_layout, write_layout
+from envguard.images.layout import is_written, open_layout, write_layout
 from envguard.model.digest import Digest
 from envguard.model.errors import IntegrityError, UnreadableError, UsageError
 from tests.support.images import image_of_layers
@@ -192,3 +192,35 @@ def test_skopeo_and_umoci_accept_it(tmp_path: Path) -> None:
         check=True,
     )
     assert json.loads(listed.stdout)
+
+
+def test_what_would_be_written_again_is_recognised(tmp_path: Path) -> None:
+    folder = tmp_path / "layout"
+
+    def digest_of(name: str) -> Digest:
+        return Digest.of((folder / name).read_bytes())
+
+    def there(image: NewImage = IMAGE, reference: str | None = "one") -> bool:
+        return is_written(folder, image, reference, digest_of)
+
+    assert not there()
+    write_layout(folder, IMAGE, reference="one")
+    assert there()
+    assert not there(OTHER)
+    assert not there(reference=None)
+    blob = folder / "blobs" / "sha256" / IMAGE.manifest.layers[0].digest.hex
+    data = blob.read_bytes()
+    for damaged in (data[:-1], bytes([data[0] ^ 1]) + data[1:]):
+        blob.write_bytes(damaged)
+        assert not there()
+    blob.rename(tmp_path / "aside")
+    assert not there()
+    blob.symlink_to(tmp_path / "aside")
+    assert not there()
+    blob.unlink()
+    blob.write_bytes(data)
+    assert there()
+    for more in ("more", "blobs/sha256/more", "blobs/more"):
+        (folder / more).write_bytes(b"")
+        assert not there()
+        (folder / more).unlink()

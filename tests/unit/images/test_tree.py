@@ -16,7 +16,7 @@ from envguard.images import listing_cache
 from envguard.images.gzip_members import Compression
 from envguard.images.image import NewImage
 from envguard.images.layer import LayerFile
-from envguard.images.layout import write_layout
+from envguard.images.layout import open_layout, write_layout
 from envguard.images.tree import ImageFiles
 from envguard.model.digest import Digest
 from envguard.model.errors import EnvguardError, IntegrityError, LimitError, UnreadableError
@@ -277,6 +277,41 @@ def test_a_layer_that_was_listed_once_is_not_read_again(
     image.config = other
     with pytest.raises(IntegrityError, match="configuration states"):
         ImageFiles(image).scan("")
+
+
+def test_a_file_of_a_plain_layer_is_found_by_seeking(tmp_path: Path) -> None:
+    contents = {f"lib/{number}": b"%d" % number * 70_000 for number in range(9)}
+    twice = [member(path, data) for path, data in contents.items()] + [
+        member("lib/0", b"0" * 70_000)
+    ]
+    write_layout(tmp_path / "layout", image_of_tars(tar_of(twice), compress=False))
+    image = open_layout(tmp_path / "layout")
+    blob = tmp_path / "layout" / "blobs" / "sha256" / image.manifest.layers[0].digest.hex
+    files = ImageFiles(image, cached=False)
+    assert files.stat("lib/0")
+    # The rest of the layer is not looked at.
+    data = bytearray(blob.read_bytes())
+    data[data.index(b"8" * 70_000) + 5] ^= 1
+    blob.write_bytes(data)
+    found = {}
+    for path, stream in files.open_all([path for path in contents if path != "lib/8"]):
+        with stream:
+            found[path] = stream.read()
+    assert found == {path: data for path, data in contents.items() if path != "lib/8"}
+    with pytest.raises(IntegrityError, match="changed since"):
+        files.open("lib/8")
+
+
+def test_what_says_which_python_there_is_is_held_but_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENVGUARD_CACHE_DIR", str(tmp_path))
+    image = Counted(image_of_tars(tar_of([member("usr/bin/python3.11", b"program")])))
+    files = ImageFiles(image)
+    assert read(files, "usr/bin/python3.11") == b"program"
+    assert image.opened == 1
+    assert read(ImageFiles(image), "usr/bin/python3.11") == b"program"
+    assert image.opened == 2
 
 
 def test_names_that_are_not_utf8_are_read_but_not_kept(
