@@ -9,6 +9,11 @@ import subprocess
 from collections.abc import Callable
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("envguard", deadline=None)
+settings.load_profile("envguard")
 
 
 def _docker() -> bool:

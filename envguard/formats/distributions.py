@@ -15,7 +15,7 @@ from envguard.formats.dist_info import (
 )
 from envguard.formats.site_folders import added_folders
 from envguard.model.errors import UnreadableError
-from envguard.model.files import Files, Kind, join, read
+from envguard.model.files import Files, Kind, join, names, read
 from envguard.model.findings import Area, Gap
 from envguard.model.package import Index, LocalFolder, Origin, Package
 
@@ -85,7 +85,7 @@ def find_distributions(
 
 def _read_site(files: Files, site: str, found: _Found) -> Iterator[str]:
     """Read what *site* lists; the paths that its .pth files add come back."""
-    for entry in files.scan(site):
+    for entry in names(files, site):
         name = entry.name
         if name.startswith("~"):  # pip's leftovers of an upgrade that failed
             continue

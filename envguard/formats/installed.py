@@ -9,6 +9,7 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from envguard.formats.digests import Hashed, hash_files
 from envguard.formats.dist_info import module_name, top_level_modules
@@ -18,6 +19,7 @@ from envguard.formats.record import (
     InstalledFile,
     RecordRow,
     content_digest,
+    in_library,
     in_prefix,
     is_rewritten,
     read_record,
@@ -36,8 +38,7 @@ _SHOWN = 300
 _CHUNK = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """A file of a RECORD that counts: where it is in the tree, and what RECORD states of it."""
 
     path: str
@@ -135,20 +136,21 @@ def compare(files: Files, listing: Listing, hashed: Mapping[str, Hashed]) -> Ins
     modified: list[str] = []
     problems = list(listing.problems)
     for row in listing.rows:
-        actual = hashed.get(row.path, row.digest)
-        match actual:
-            case None:
-                modified.append(row.normalised)
-                continue
-            case UnreadableError():
-                problems.append(f"{row.normalised} cannot be read: {actual.message}")
-                continue
-        agrees = _agrees(files, row, actual)
+        path, normalised, stated, size = row
+        actual = hashed.get(path, stated)
+        if actual is None:
+            modified.append(normalised)
+            continue
+        if isinstance(actual, UnreadableError):
+            problems.append(f"{normalised} cannot be read: {actual.message}")
+            continue
+        agrees = actual is stated or _agrees(files, row, actual)
         if not agrees:
-            modified.append(row.normalised)
-        if not _is_script(files, row):
-            size = row.size if agrees and row.size is not None else _size(files, row.path)
-            found.append(InstalledFile(path=row.normalised, digest=actual, size=size))
+            modified.append(normalised)
+        if not (normalised.startswith("scripts/") and _is_script(files, row)):
+            if not agrees or size is None:
+                size = _size(files, path)
+            found.append(InstalledFile(normalised, actual, size))
     return Installed(files=tuple(found), modified=tuple(sorted(modified)), problems=tuple(problems))
 
 
@@ -173,14 +175,38 @@ def _rows(site: str, record: Iterable[RecordRow]) -> tuple[tuple[Row, ...], list
     for stated in record:
         if stated.path.endswith(".pyc"):
             continue
-        path = _in_tree(site, prefix, stated.path)
+        path, normalised = _places(site, prefix, stated.path)
         if path is None:
             problems.append(f"RECORD leads out of the environment: {stated.path[:200]!r}")
-        elif normalised := _normalised(site, prefix, path):
+        elif normalised:
             row = Row(path, normalised, stated.digest, stated.size)
-            if rows.setdefault(path, row) != row:
+            first = rows.setdefault(path, row)
+            if first is not row and first != row:
                 problems.append(f"RECORD states {normalised} twice and differently")
     return tuple(rows.values()), problems
+
+
+def _places(site: str, prefix: str, stated: str) -> tuple[str | None, str | None]:
+    """Where a RECORD's path lies in the tree, and its normalised path; see the two below.
+
+    Nearly all paths are plain ones in site-packages, where both are known at once.
+    """
+    if _is_plain(stated):
+        return f"{site}/{stated}", in_library(stated)
+    path = _in_tree(site, prefix, stated)
+    return path, None if path is None else _normalised(site, prefix, path)
+
+
+def _is_plain(stated: str) -> bool:
+    return not (
+        "/." in stated
+        or "./" in stated
+        or "//" in stated
+        or "\0" in stated
+        or stated.startswith("/")
+        or stated.endswith(("/", "."))
+        or not stated
+    )
 
 
 def _in_tree(site: str, prefix: str, stated: str) -> str | None:
@@ -228,8 +254,6 @@ def _agrees(files: Files, row: Row, actual: Digest) -> bool:
 
 def _is_script(files: Files, row: Row) -> bool:
     """Whether installers generate or rewrite this file, so that it does not count for content."""
-    if not row.normalised.startswith("scripts/"):
-        return False
     try:
         with files.open(row.path) as stream:
             return is_rewritten(row.normalised, stream.read(2))

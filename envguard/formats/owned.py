@@ -11,7 +11,7 @@ from envguard.formats.dist_info import module_name, normalised
 from envguard.formats.distributions import Distribution
 from envguard.formats.installed import Listing, modules_of, read_listing
 from envguard.model.errors import UnreadableError
-from envguard.model.files import Files, join, read
+from envguard.model.files import Files, join, names, read
 from envguard.model.package import Package
 
 _DPKG = "var/lib/dpkg/info"
@@ -86,7 +86,7 @@ def _hidden(files: Files, sites: Sequence[str], known: list[Listing]) -> Iterabl
     """Distributions that an earlier one of the same name hides."""
     seen = {listing.distribution.folder for listing in known}
     for site in sites:
-        for entry in files.scan(site):
+        for entry in names(files, site):
             folder = join(site, entry.name)
             if entry.name.endswith(".dist-info") and folder not in seen:
                 package = Package(name=normalised(entry.name.partition("-")[0]), version=None)

@@ -24,7 +24,7 @@ from envguard.formats.start_up import HOOKS, digest_of, of_virtualenv, runs_code
 from envguard.model.digest import Digest
 from envguard.model.environment import UnownedFile, UnownedKind
 from envguard.model.errors import UnreadableError
-from envguard.model.files import Entry, Files, Kind, join, read, walk
+from envguard.model.files import Entry, Files, Kind, Name, join, names, read, walk
 
 HOOK = "start-up hook"
 NO_SOURCE = "bytecode without source"
@@ -68,7 +68,7 @@ def _search(
     owned = find_owned(files, tuple(dict.fromkeys([*sites, *infos])), listings, modules)
     search = _Search(files=files, owned=owned, sites=sites, sources=sources)
     for site in sites:
-        for entry in files.scan(site):
+        for entry in names(files, site):
             path = join(site, entry.name)
             if entry.name.endswith(".pth") and path not in owned.editable:
                 for folder in added_folders(files, site, entry.name):
@@ -90,12 +90,12 @@ class _Search:
 
     def below(self, folder: str, *, root: bool = True) -> Iterator[UnownedFile]:
         """What is not owned in *folder*, which is an import *root* or a package's."""
-        names = self.owned.names.get(folder, {})
-        strays: list[Entry] = []
-        sources = set(names)
-        for entry in self.files.scan(folder):
+        owned = self.owned.names.get(folder, {})
+        strays: list[Name] = []
+        sources = set(owned)
+        for entry in names(self.files, folder):
             name = entry.name
-            if name in names or (root and self._means_nothing(folder, entry)):
+            if name in owned or (root and self._means_nothing(folder, entry)):
                 continue
             path = join(folder, name)
             if path in self.owned.folders:
@@ -107,13 +107,13 @@ class _Search:
                 strays.append(entry)
         for entry in strays:
             if entry.name == "__pycache__":
-                yield from self._cached(join(folder, entry.name), sources, names)
+                yield from self._cached(join(folder, entry.name), sources, owned)
             elif (found := self._stray(folder, entry, root)) and (
                 found.kind is not UnownedKind.OTHER or not root or folder in self.sites
             ):
                 yield found
 
-    def _means_nothing(self, folder: str, entry: Entry) -> bool:
+    def _means_nothing(self, folder: str, entry: Name) -> bool:
         """Metadata; and in a folder that a .pth file adds (a source tree) all but modules."""
         name = entry.name
         if name.endswith(_INFO):
@@ -121,7 +121,7 @@ class _Search:
         importable = module_name(name) or name.removesuffix(".pyc")
         return folder not in self.sites and not importable.isidentifier()
 
-    def _is_ours(self, folder: str, entry: Entry, root: bool) -> bool:
+    def _is_ours(self, folder: str, entry: Name, root: bool) -> bool:
         """Whether an installer or the environment's maker wrote it, or an old package owns it."""
         name = entry.name
         if not root:
@@ -138,7 +138,7 @@ class _Search:
     def _cached(
         self, folder: str, sources: set[str], owned: dict[str, str]
     ) -> Iterator[UnownedFile]:
-        for entry in self.files.scan(folder):
+        for entry in names(self.files, folder):
             if not entry.name.endswith(".pyc"):
                 continue
             path = join(folder, entry.name)
@@ -148,7 +148,7 @@ class _Search:
             elif source in owned and _is_unchecked(self.files, path):
                 yield self._item(path, UnownedKind.BYTECODE, UNCHECKED)
 
-    def _stray(self, folder: str, entry: Entry, root: bool) -> UnownedFile | None:
+    def _stray(self, folder: str, entry: Name, root: bool) -> UnownedFile | None:
         path = join(folder, entry.name)
         if self.owned.by_debian(path):
             return None

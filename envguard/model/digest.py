@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Callable
 from functools import total_ordering
 from typing import ClassVar
 
@@ -24,8 +25,8 @@ class Digest:
     def __init__(self, algorithm: str, hex: str) -> None:
         if _LENGTHS.get(algorithm) != len(hex):
             raise ValueError(f"not a digest: {algorithm}:{hex}")
-        object.__setattr__(self, "algorithm", algorithm)
-        object.__setattr__(self, "hex", hex)
+        _SET_ALGORITHM(self, algorithm)
+        _SET_HEX(self, hex)
 
     @classmethod
     def parse(cls, text: str) -> "Digest":
@@ -58,10 +59,19 @@ class Digest:
         return f"Digest({str(self)!r})"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Digest) and str(self) == str(other)
+        return (
+            isinstance(other, Digest)
+            and self.hex == other.hex
+            and self.algorithm == other.algorithm
+        )
 
     def __lt__(self, other: "Digest") -> bool:
         return str(self) < str(other)
 
     def __hash__(self) -> int:
         return hash((self.algorithm, self.hex))
+
+
+_SET_ALGORITHM: Callable[[Digest, str], None] = Digest.__dict__["algorithm"].__set__
+_SET_HEX: Callable[[Digest, str], None] = Digest.__dict__["hex"].__set__
+"""The slots themselves: there are tens of thousands of digests in an environment."""

@@ -1,12 +1,15 @@
 """The seam between places and formats: a read-only tree of files."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 from envguard.model.digest import Digest
 from envguard.model.errors import LimitError
+
+_SMALL = 64 << 10
 
 
 class Kind(StrEnum):
@@ -27,6 +30,13 @@ class Entry:
     size: int = 0
     executable: bool = False
     target: str | None = None
+
+
+class Name(NamedTuple):
+    """One name of a folder, and no more than what it is."""
+
+    name: str
+    kind: Kind
 
 
 class Files(Protocol):
@@ -51,6 +61,14 @@ class Files(Protocol):
     def digest(self, path: str) -> Digest:
         """The sha256 of a regular file."""
         ...
+
+
+class ListsNames(ABC):
+    """A tree that can list names for less than `Files.scan` takes, which asks for every size."""
+
+    @abstractmethod
+    def list_names(self, folder: str) -> list[Name]:
+        """The names in *folder*, sorted; empty when the folder does not exist."""
 
 
 class Below:
@@ -85,10 +103,19 @@ def join(folder: str, name: str) -> str:
     return f"{folder}/{name}" if folder else name
 
 
+def names(files: Files, folder: str) -> list[Name]:
+    """The names in *folder* in the way that costs the tree least, sorted."""
+    if isinstance(files, ListsNames):
+        return files.list_names(folder)
+    return [Name(entry.name, entry.kind) for entry in files.scan(folder)]
+
+
 def read(files: Files, path: str, *, limit: int = 64 << 20) -> bytes:
     """The whole of a small file; `LimitError` above *limit* bytes."""
     with files.open(path) as stream:
-        data = stream.read(limit + 1)
+        data = stream.read(min(limit + 1, _SMALL))  # asked for more, it would reserve that first
+        if len(data) == _SMALL:
+            data += stream.read(limit + 1 - _SMALL)
     if len(data) > limit:
         raise LimitError("file is too large", where=path, expected=f"at most {limit} bytes")
     return data

@@ -17,7 +17,7 @@ from typing import BinaryIO, Protocol
 
 from envguard.model.digest import Digest
 from envguard.model.errors import LimitError, UnreadableError
-from envguard.model.files import Entry, Files, Kind
+from envguard.model.files import Entry, Files, Kind, ListsNames, Name
 from envguard.places.writeback import Writeback
 
 _OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
@@ -45,7 +45,7 @@ class KnownDigests(Protocol):
         ...
 
 
-class Folder:
+class Folder(ListsNames):
     """The tree below *root*; *cache* spares hashing what has not changed. Safe between threads.
 
     `digest` and the stream of `open` raise `UnreadableError` when the file changed meanwhile; the
@@ -70,6 +70,19 @@ class Folder:
         try:
             with os.scandir(location) as names:
                 return sorted(filter(None, map(_entry, names)), key=_name)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise _unreadable(folder, error) from error
+
+    def list_names(self, folder: str) -> list[Name]:
+        """The names in *folder*, as `scan` lists them, and no file's status is asked for."""
+        location = self._folder(_checked(folder))
+        if location is None:
+            return []
+        try:
+            with os.scandir(location) as found:
+                return sorted(Name(one.name, _listed_kind(one)) for one in found)
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
@@ -173,11 +186,29 @@ class Folder:
         """The real place of *folder* with a slash, remembered; ``None`` when it lies outside."""
         if folder in self._real:
             return self._real[folder]
-        location = _with_slash(os.path.realpath(self._top + folder))
+        location = self._beside_known(folder) or _with_slash(os.path.realpath(self._top + folder))
         if len(self._real) >= _REMEMBERED_FOLDERS:
             self._real.clear()
         self._real[folder] = location if location.startswith(self._top) else None
         return self._real[folder]
+
+    def _beside_known(self, folder: str) -> str | None:
+        """The real place of *folder* where that of the folder above is known and it is no link.
+
+        Following every part of a path takes many times as long. Only for the root of the machine:
+        elsewhere a folder above that was swapped for a link meanwhile must not lead out.
+        """
+        if self._top != "/":
+            return None
+        above, _, name = folder.rpartition("/")
+        parent = self._real.get(above)
+        if parent is None or name in ("", "."):
+            return None
+        try:
+            is_folder = stat.S_ISDIR(os.lstat(parent + name).st_mode)
+        except OSError:
+            return None
+        return f"{parent}{name}/" if is_folder else None
 
     def _check_inside(self, location: str, path: str) -> None:
         if not _with_slash(location).startswith(self._top):
@@ -343,6 +374,15 @@ def _entry(found: os.DirEntry[str]) -> Entry | None:
         return Entry(name=found.name, kind=Kind.OTHER)
     executable = bool(status.st_mode & 0o111)
     return Entry(name=found.name, kind=Kind.FILE, size=status.st_size, executable=executable)
+
+
+def _listed_kind(found: os.DirEntry[str]) -> Kind:
+    """The kind of a name, which file systems state in their listings."""
+    if found.is_file(follow_symlinks=False):
+        return Kind.FILE
+    if found.is_dir(follow_symlinks=False):
+        return Kind.FOLDER
+    return Kind.LINK if found.is_symlink() else Kind.OTHER
 
 
 def _name(entry: Entry) -> str:

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from envguard.engines.assemble.plan import PinnedWheel
-from envguard.engines.resolve.locate import locate_files
 from envguard.formats.record import InstalledFile
 from envguard.model.digest import Digest
 from envguard.model.environment import Environment
@@ -27,6 +26,8 @@ def selected(lock: Lock, target: Target, access: Access) -> Environment:
     environment = lock.select(target)
     if access.offline:
         return environment
+    from envguard.engines.resolve.locate import locate_files
+
     packages = tuple(locate_files(environment.packages.value or (), target))
     return replace(environment, packages=replace(environment.packages, value=packages))
 

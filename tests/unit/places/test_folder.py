@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from envguard.model.digest import Digest
 from envguard.model.errors import LimitError, UnreadableError
-from envguard.model.files import Entry, Kind, read, walk
+from envguard.model.files import Entry, Kind, Name, names, read, walk
 from envguard.places import folder as folder_module
 from envguard.places.folder import Folder, SingleFile, tree
 
@@ -44,6 +44,20 @@ def test_scan_lists_every_kind_sorted(root: Path) -> None:
     assert by_name["pipe"].kind is Kind.OTHER
     assert by_name["out"] == Entry(name="out", kind=Kind.LINK, target="../outside/secret")
     assert by_name["tool"] == Entry(name="tool", kind=Kind.FILE, size=2, executable=True)
+
+
+def test_names_are_those_of_scan(root: Path) -> None:
+    folder = Folder(root)
+    for path in ("", "sub", "folder", "nothing", "tool", "outfolder"):
+        assert names(folder, path) == [Name(one.name, one.kind) for one in folder.scan(path)]
+
+
+def test_links_are_followed_below_folders_that_are_known(root: Path) -> None:
+    machine, top = Folder(Path("/")), str(root).lstrip("/")
+    assert machine.scan(top)
+    assert names(machine, f"{top}/folder") == [Name("file", Kind.FILE)]
+    assert read(machine, f"{top}/outfolder/secret") == b"secret"
+    assert names(machine, f"{top}/nothing/below") == []
 
 
 def test_absent_folders_are_empty(root: Path) -> None:
