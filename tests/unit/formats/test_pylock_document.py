@@ -19,7 +19,7 @@ def normal(*packages: dict[str, Any], environments=(), **more: Any) -> dict[str,
         tomli_w.dumps(stated).encode(),
         "resolved",
         made_in="/tmp/made",
-        folder="/work/lockfiles",
+        folder="/srv/lockfiles",
         environments=environments,
     )
 
