@@ -48,12 +48,12 @@ def test_order_and_author():
 def test_what_lies_here_is_a_path_relative_to_the_lock():
     document = normal(
         {"name": "a", "directory": {"path": "../../srv/proj", "editable": True}},
-        {"name": "b", "archive": {"path": "/srv/b.zip", "hashes": HASHES}},
+        {"name": "b", "archive": {"path": "/opt/b.zip", "hashes": HASHES}},
         {"name": "c", "sdist": {"url": "file:///srv/with%20space/c-1.tar.gz", "hashes": HASHES}},
     )
     a, b, c = document["packages"]
     assert a["directory"]["path"] == "../proj"
-    assert b["archive"]["path"] == "../../srv/b.zip"
+    assert b["archive"]["path"] == "../../opt/b.zip"
     assert c["sdist"] == {"path": "../with space/c-1.tar.gz", "hashes": HASHES}
 
 
