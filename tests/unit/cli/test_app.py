@@ -1,6 +1,7 @@
 """The command line itself: what it loads, how it ends."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -57,10 +58,25 @@ def test_usage_errors_are_exit_2_without_a_traceback(arguments: list[str]) -> No
     assert done.stdout == ""
 
 
-def test_completion_is_offered_for_every_common_shell() -> None:
-    for shell in ("bash", "zsh", "fish"):
-        done = envguard("--show-completion", shell)
-        assert "envguard" in done.stdout.lower(), shell
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_offered_for_every_common_shell(shell: str) -> None:
+    code = "import sys; sys.argv = ['envguard']; from envguard.__main__ import main; main()"
+    asked = {**os.environ, "_ENVGUARD_COMPLETE": f"source_{shell}"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, env=asked)
+    assert "envguard" in done.stdout, done
+
+
+def test_completion_completes_commands() -> None:
+    code = "import sys; sys.argv = ['envguard']; from envguard.__main__ import main; main()"
+    asked = {
+        "_ENVGUARD_COMPLETE": "complete_bash",
+        "COMP_WORDS": "envguard fing",
+        "COMP_CWORD": "1",
+    }
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **asked})
+    assert "fingerprint" in done.stdout, done
 
 
 def test_the_python_api_is_loaded_on_first_use() -> None:
