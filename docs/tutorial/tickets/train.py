@@ -39,6 +39,8 @@ def main() -> None:
     labels = [label for label, group in TICKETS.items() for _ in group]
     model = make_pipeline(TfidfVectorizer(ngram_range=(1, 2)), LogisticRegression(C=10.0))
     model.fit(texts, labels)
+    # scikit-learn 1.4 keeps a memory address here: without it, training twice gives the same bytes.
+    del model[0]._stop_words_id
     joblib.dump(model, "tickets.joblib")
 
 
