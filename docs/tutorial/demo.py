@@ -41,7 +41,8 @@ def main() -> None:
     _predict_in_docker(fingerprint, answers)
 
     _say("6a. Training against a staging environment where scikit-learn is 1.5.2")
-    _environment("staging", ["scikit-learn==1.5.2", "numpy==1.26.4", "joblib"])
+    pins = (PROJECT / "requirements.in").read_text().replace("learn==1.4.2", "learn==1.5.2")
+    _environment("staging", pins.split())
     _envguard("diff", fingerprint, "staging", expect=1)
 
     _say("6b. Training against the image that was built")
